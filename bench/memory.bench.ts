@@ -1,0 +1,121 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { codec, Queue, Region, share } from '../lib/index.ts';
+import { Crew } from './crew.ts';
+import type { Rival, Scenario } from './scenario.ts';
+
+const run = promisify(execFile);
+const MIB = 2 ** 20;
+const CAPACITY = 1024;
+
+/** What a fresh process makes between two readings of its resident memory. Kept alive until the second one. */
+const subjects: Record<string, () => unknown> = {
+  region() {
+    const region = new Region({ bytes: 64 * MIB });
+    return [region, new Queue({ capacity: CAPACITY, region })];
+  },
+  nothing: () => undefined,
+  filled: () => new Uint8Array(new SharedArrayBuffer(64 * MIB)).fill(1),
+};
+
+/** The child's side: the bytes by which `make` raised the resident memory of this process. */
+function rise(make: () => unknown): number {
+  const before = resident();
+  const kept = make();
+  const after = resident();
+  return kept === null ? 0 : after - before;
+}
+
+function resident(): number {
+  for (let times = 0; times < 3; times++) globalThis.gc?.();
+  return process.memoryUsage.rss();
+}
+
+/** A rival whose every round is a fresh process; its figure is KiB. */
+const inChild = (name: string, subject: string): Rival => ({
+  name,
+  start() {},
+  async round() {
+    const { stdout } = await run(process.execPath, ['--expose-gc', fileURLToPath(import.meta.url), subject]);
+    return Number(stdout) / 1024;
+  },
+  stop() {},
+});
+
+const atRest: Scenario = {
+  name: 'memory at rest: a region costs what was touched and not what was reserved',
+  how: 'resident memory of a fresh process, collected before and after; the first region of that process, kernel included',
+  unit: 'KiB',
+  better: 'less',
+  threads: 1,
+  rounds: 7,
+  compare: false,
+  rivals: [
+    inChild('a region of 64 MiB with a queue of 1,024 slots', 'region'),
+    inChild('nothing: the noise of this measurement', 'nothing'),
+    inChild('64 MiB that were filled: what real use shows', 'filled'),
+  ],
+  targets: [{ subject: 'a region of 64 MiB with a queue of 1,024 slots', atMost: 1024 }],
+};
+
+const MESSAGES = 10_000_000;
+const PART = 1_000_000;
+
+/** A rival whose figure is by how many bytes `region.used` differs after ten million messages between two threads. */
+function used(name: string, producer: string, consumer: string, make: (region: Region) => unknown): Rival {
+  const module = new URL('./queues.jobs.js', import.meta.url).href;
+  let region: Region;
+  let crew: Crew | undefined;
+  return {
+    name,
+    async start() {
+      region = new Region({ bytes: 64 * MIB });
+      const data = share(make(region));
+      crew = await Crew.start([producer, consumer].map((job) => ({ module, name: job, data })));
+    },
+    async round() {
+      const before = region.used;
+      for (let sent = 0; sent < MESSAGES; sent += PART) await crew?.round(PART);
+      return region.used - before;
+    },
+    async stop() {
+      await crew?.stop();
+    },
+  };
+}
+
+const afterUse: Scenario = {
+  name: 'memory after use: ten million messages leave region.used where it was',
+  how: 'one producer thread, one consumer thread, ten million messages; region.used after the last less region.used before the first',
+  unit: 'bytes',
+  better: 'less',
+  threads: 2,
+  rounds: 1,
+  compare: false,
+  rivals: [
+    used(
+      'ringfence Queue of i32',
+      'put',
+      'get',
+      (region) => new Queue({ capacity: CAPACITY, codec: codec.i32, region }),
+    ),
+    used(
+      'ringfence Queue of objects',
+      'putObjects',
+      'getObjects',
+      (region) => new Queue({ capacity: CAPACITY, region }),
+    ),
+  ],
+  targets: [
+    { subject: 'ringfence Queue of i32', atMost: 0 },
+    { subject: 'ringfence Queue of objects', atMost: 0 },
+  ],
+};
+
+/** The scenarios of memory. */
+export const memory: readonly Scenario[] = [atRest, afterUse];
+
+const [, program, subject = ''] = process.argv;
+const make = subjects[subject];
+if (program === fileURLToPath(import.meta.url) && make) console.log(rise(make));

@@ -1,0 +1,207 @@
+import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { attach, type Queue, type Shared } from '../lib/index.ts';
+import { AtomicsRing } from './atomics.ts';
+import type { Body } from './crew.ts';
+import { type LockedParts, LockedQueue } from './locked.ts';
+
+// The two ends of each queue of `queues.bench.ts`: what one thread does in one round.
+
+/** Items of a batch. */
+export const MANY = 256;
+
+/** First in, first out, exactly once: a consumer checks each item that it takes. */
+function check(item: number | undefined, expected: number): void {
+  if (item !== expected) throw new Error(`item ${expected} came out as ${item}`);
+}
+
+// One at a time, numbers.
+
+export function put(shared: Shared<Queue<number>>): Body {
+  const queue = attach(shared);
+  return (n) => {
+    for (let i = 0; i < n; i++) queue.put(i);
+  };
+}
+
+export function get(shared: Shared<Queue<number>>): Body {
+  const queue = attach(shared);
+  return (n) => {
+    for (let i = 0; i < n; i++) check(queue.get(), i);
+  };
+}
+
+export function atomicsPut(words: Int32Array): Body {
+  const ring = new AtomicsRing(words);
+  return (n) => {
+    for (let i = 0; i < n; i++) ring.put(i);
+  };
+}
+
+export function atomicsGet(words: Int32Array): Body {
+  const ring = new AtomicsRing(words);
+  return (n) => {
+    for (let i = 0; i < n; i++) check(ring.get(), i);
+  };
+}
+
+export function spinningPut(words: Int32Array): Body {
+  const ring = new AtomicsRing(words);
+  return (n) => {
+    for (let i = 0; i < n; ) if (ring.tryPut(i)) i++;
+  };
+}
+
+export function spinningGet(words: Int32Array): Body {
+  const ring = new AtomicsRing(words);
+  return (n) => {
+    for (let i = 0; i < n; ) {
+      const item = ring.tryGet();
+      if (item !== undefined) check(item, i++);
+    }
+  };
+}
+
+export function lockedPut(parts: LockedParts): Body {
+  const queue = new LockedQueue(parts);
+  return (n) => {
+    for (let i = 0; i < n; i++) queue.put(i);
+  };
+}
+
+export function lockedGet(parts: LockedParts): Body {
+  const queue = new LockedQueue(parts);
+  return (n) => {
+    for (let i = 0; i < n; i++) check(queue.get(), i);
+  };
+}
+
+// 256 at a time: a batch is filled, sent, received and checked.
+
+function fill(batch: Int32Array, first: number): Int32Array {
+  for (let i = 0; i < batch.length; i++) batch[i] = first + i;
+  return batch;
+}
+
+function checkAll(items: ArrayLike<number>, first: number): void {
+  for (let i = 0; i < items.length; i++) check(items[i], first + i);
+}
+
+export function putMany(shared: Shared<Queue<number>>): Body {
+  const queue = attach(shared);
+  const batch = new Int32Array(MANY);
+  return (n) => {
+    for (let i = 0; i < n; i += MANY) queue.putMany(fill(batch, i));
+  };
+}
+
+export function getMany(shared: Shared<Queue<number>>): Body {
+  const queue = attach(shared);
+  return (n) => {
+    for (let i = 0; i < n; ) {
+      const items = queue.getMany(MANY);
+      checkAll(items, i);
+      i += items.length;
+    }
+  };
+}
+
+// Objects of six fields, all of one shape.
+
+export interface City {
+  readonly id: number;
+  readonly name: string;
+  readonly country: string;
+  readonly latitude: number;
+  readonly longitude: number;
+  readonly capital: boolean;
+}
+
+function city(id: number): City {
+  return { id, name: 'Amsterdam', country: 'NL', latitude: 52.37403, longitude: 4.88969, capital: true };
+}
+
+export function putObjects(shared: Shared<Queue<City>>): Body {
+  const queue = attach(shared);
+  return (n) => {
+    for (let i = 0; i < n; i++) queue.put(city(i));
+  };
+}
+
+export function getObjects(shared: Shared<Queue<City>>): Body {
+  const queue = attach(shared);
+  return (n) => {
+    for (let i = 0; i < n; i++) check(queue.get().id, i);
+  };
+}
+
+// postMessage. The sender never waits: the port holds what the receiver has not taken yet.
+
+export function post(port: MessagePort): Body {
+  return (n) => {
+    for (let i = 0; i < n; i++) port.postMessage(i);
+  };
+}
+
+export function postMany(port: MessagePort): Body {
+  const batch = new Int32Array(MANY);
+  return (n) => {
+    for (let i = 0; i < n; i += MANY) port.postMessage(fill(batch, i));
+  };
+}
+
+export function postObjects(port: MessagePort): Body {
+  return (n) => {
+    for (let i = 0; i < n; i++) port.postMessage(city(i));
+  };
+}
+
+/** Takes the messages of one round in 'message' events; `take` returns how many items a message was. */
+function drain<T>(port: MessagePort, n: number, take: (message: T, first: number) => number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let taken = 0;
+    const onMessage = (message: T) => {
+      try {
+        taken += take(message, taken);
+        if (taken < n) return;
+        resolve();
+      } catch (error) {
+        reject(error);
+      }
+      port.off('message', onMessage);
+    };
+    port.on('message', onMessage);
+  });
+}
+
+export function receive(port: MessagePort): Body {
+  return (n) =>
+    drain<number>(port, n, (item, first) => {
+      check(item, first);
+      return 1;
+    });
+}
+
+export function receiveMany(port: MessagePort): Body {
+  return (n) =>
+    drain<Int32Array>(port, n, (items, first) => {
+      checkAll(items, first);
+      return items.length;
+    });
+}
+
+export function receiveObjects(port: MessagePort): Body {
+  return (n) =>
+    drain<City>(port, n, (item, first) => {
+      check(item.id, first);
+      return 1;
+    });
+}
+
+export function receiveInLoop(port: MessagePort): Body {
+  return (n) => {
+    for (let i = 0; i < n; ) {
+      const received = receiveMessageOnPort(port);
+      if (received) check(received.message, i++);
+    }
+  };
+}

@@ -1,0 +1,40 @@
+/**
+ * Blocks: the bytes of messages that do not fit a slot. A queue has as many as its capacity, and some to spare.
+ *
+ * Source: the owner-stamped index set of iceoryx2 (robust_unique_index_set): claiming and naming the owner are one step.
+ *
+ * Claim   from a starting point on, compare-exchange the first BLOCK_FREE state with my owner number
+ * Send    the ring stores the position in the state just before it publishes the slot
+ * Take    the consumer compare-exchanges that position with its own number: see ring.ts
+ * Free    one store
+ *
+ * Invariant: at any instant the state says who is responsible for the block: nobody, a thread, or the ring.
+ */
+import { BLOCK_FREE, BLOCK_STATE, QUEUE_BLOCKS, QUEUE_BLOCKS_AT, QUEUE_BLOCK_STRIDE } from './layout';
+
+/** Claims a block for `owner`, looking from block `from` on: its index, or -1 when none is free. */
+export function blockClaim(q: usize, owner: i32, from: i32): i32 {
+  const blocks = load<i32>(q, QUEUE_BLOCKS);
+  let index = from;
+  for (let looked = 0; looked < blocks; looked++) {
+    const block = blockAt(q, index);
+    if (
+      atomic.load<i32>(block, BLOCK_STATE) == BLOCK_FREE &&
+      atomic.cmpxchg<i32>(block, BLOCK_FREE, owner << 1, BLOCK_STATE) == BLOCK_FREE
+    ) {
+      return index;
+    }
+    if (++index == blocks) index = 0;
+  }
+  return -1;
+}
+
+/** The address of a block. */
+export function blockAt(q: usize, index: i32): usize {
+  return <usize>(load<i32>(q, QUEUE_BLOCKS_AT) + index * load<i32>(q, QUEUE_BLOCK_STRIDE));
+}
+
+export function blockFree(block: usize): void {
+  // Publishes: that the bytes were read. By: this store. Seen after: the compare-exchange in blockClaim().
+  atomic.store<i32>(block, BLOCK_FREE, BLOCK_STATE);
+}

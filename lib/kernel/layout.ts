@@ -1,0 +1,115 @@
+/**
+ * What the bytes of a region mean. The kernel and TypeScript both import this page; nobody else writes an offset.
+ *
+ *   0          region header     one line of constants, one of counters, one of flags
+ *   THREADS_AT threads table     one record a slot
+ *   TABLE_AT   piece table       one 64-bit word a unit; the word of a piece's first unit describes the piece
+ *   PIECES_AT  pieces            objects, arrays and long messages, in units of 128 bytes
+ */
+
+// Region header
+export const MAGIC = 0x52464e43; // "RFNC"
+export const VERSION = 1; // of this page: a handle of another version is refused
+export const REGION_MAGIC = 0;
+export const REGION_VERSION = 4;
+export const REGION_ID = 8; // random, tells regions of one process apart
+export const REGION_THREADS = 12; // slots of the threads table
+export const REGION_WORDS = 16; // 64-bit words of a wait set in use: one for each 64 slots
+export const REGION_THREADS_AT = 20;
+export const REGION_TABLE_AT = 24;
+export const REGION_PIECES_AT = 28;
+export const REGION_UNITS = 32; // units of 128 bytes behind PIECES_AT
+export const REGION_SERIAL = 64; // counts objects, so that a stale handle is told from a live one
+export const REGION_HIGH = 68; // units that were ever in use; behind it every byte is still zero
+export const REGION_WANTED = 128; // 1 when a producer waits for a free piece
+export const REGION_BYTES = 192;
+
+// Thread record: one slot of the threads table
+export const THREAD_CLAIM = 0; // 0, or Node's threadId + 1
+export const THREAD_GENERATION = 4; // how often the slot was given back
+export const THREAD_PARK = 64; // park word, on a line of its own
+export const THREAD_MAIL = 128; // 8 payload bytes on their way into a slot or out of it
+export const THREAD_INTENT_QUEUE = 144; // the position that this thread is about to claim: of which queue,
+export const THREAD_INTENT_POSITION = 148; // which position,
+export const THREAD_INTENT_COUNT = 152; // and how many from there
+export const THREAD_BATCH = 192; // payloads of a batch, 8 bytes each
+export const BATCH = 256; // payloads in one batch at the most
+export const THREAD_BYTES = 2240; // THREAD_BATCH + 8 * BATCH, a multiple of 64
+export const MAX_THREADS = 512; // bits of a wait set
+
+// Park word
+export const EMPTY = 0; // nobody sleeps, no wake is pending
+export const NOTIFIED = 1; // a wake is pending; the next park returns at once
+export const PARKED = 2; // the thread sleeps on the word, or its event loop waits for it
+
+// Piece table: low 32 bits are units, high 32 bits the state
+export const UNIT = 128;
+export const INTERIOR = 0; // not the first unit of a piece
+export const FREE = 1; // anybody may claim it
+export const USED = 2; // an object, an array or a long message lives there
+export const HELD = 3; // + slot: this thread is building or dismantling it
+
+// Object header: the first line of each object
+export const OBJECT_KIND = 0;
+export const OBJECT_SERIAL = 4; // 0 when freed
+export const OBJECT_NAME = 16; // one length byte, then UTF-8
+export const NAME_BYTES = 47;
+export const OBJECT_HEADER = 64;
+
+export const KIND_REGION = 1;
+export const KIND_ARRAY = 2;
+export const KIND_LONG = 3; // the rest of a message that is longer than a block
+export const KIND_MUTEX = 4;
+export const KIND_QUEUE = 5;
+
+// Wait set: a bit for each slot of the threads table
+export const WAIT_SET_BYTES = 64;
+
+// What a kernel operation says
+export const DONE = 1;
+export const WAKE = 2; // done, and somebody who waits can go on
+export const BUSY = 0; // not now
+export const CLOSED = -1;
+export const FREED = -2; // the object was freed: the handle is stale
+
+// Long message: the header of each piece behind the first block
+export const LONG_NEXT = 8; // address of the next piece, or 0
+export const LONG_LENGTH = 12; // bytes of the message in this piece
+
+// Mutex
+export const MUTEX_WORD = 8; // on the header's line, so that a lock touches one line
+export const MUTEX_WAITERS = 64;
+export const MUTEX_BYTES = 128;
+export const UNLOCKED = 0; // nobody holds it
+export const OWNER = 0xffff; // mask: slot + 1 of the thread that holds it
+export const CONTENDED = 0x10000; // held, and somebody sleeps
+
+// Queue
+export const QUEUE_MASK = 64; // slots - 1; slots are the next power of two of the capacity
+export const QUEUE_LIMIT = 68; // 2 * capacity: positions count in twos
+export const QUEUE_CODEC = 72;
+export const QUEUE_BLOCKS = 76; // how many blocks, 0 when the codec needs none
+export const QUEUE_BLOCK_STRIDE = 80; // bytes from one block to the next
+export const QUEUE_BLOCKS_AT = 84; // address of the first block
+export const QUEUE_TAIL = 128; // next position to claim; the lowest bit says closed
+export const QUEUE_HEAD_SEEN = 132; // what a producer last saw of the head
+export const QUEUE_HEAD = 256; // next position to take
+export const QUEUE_FINISHED = 384; // position up to which taskDone() was called
+export const QUEUE_GETTERS = 448; // wait set: consumers of an empty queue
+export const QUEUE_PUTTERS = 512; // wait set: producers of a full one
+export const QUEUE_JOINERS = 576; // wait set: threads in join()
+export const QUEUE_SLOTS = 640;
+export const CLOSED_BIT = 1; // of the tail
+
+// Slot of a ring
+export const SLOT_STAMP = 0; // position | 1 once published
+export const SLOT_PAYLOAD = 8;
+export const SLOT_SHIFT = 4; // 16 bytes
+
+// Block: bytes that a sender owns until it publishes them
+export const BLOCK_STATE = 0; // BLOCK_FREE, (slot + 1) << 1 of its owner, or position | 1 when sent
+export const BLOCK_REST = 4; // address of the piece with the rest of a long message, or 0
+export const BLOCK_LENGTH = 8; // bytes of the message
+export const BLOCK_DATA = 16;
+export const BLOCK_FREE = 0;
+export const SPARE_BLOCKS = 16; // beside the capacity: for those who encode or decode just now

@@ -1,0 +1,131 @@
+/**
+ * Every error of the library, each with a `code` that stays stable across versions and survives
+ * the way through `postMessage` (where a class does not).
+ *
+ * An outcome that a caller must expect is one of these; an argument that cannot be meant is a `TypeError` or a
+ * `RangeError` that names the argument, the value and what is allowed.
+ */
+export class RingfenceError extends Error {
+  /** Stable, for `switch`; the message is for people and may change. */
+  readonly code: string;
+
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+
+  override get name(): string {
+    return this.constructor.name;
+  }
+}
+
+/** The time given by `timeout` is over; nothing was taken, put or changed. */
+export class TimeoutError extends RingfenceError {
+  constructor(what: string, timeout: number) {
+    super('ERR_TIMEOUT', `${what} timed out after ${timeout} ms`);
+  }
+}
+
+/** The object was closed by `close()`, and nothing is left in it. */
+export class ClosedError extends RingfenceError {
+  constructor(what: string) {
+    super('ERR_CLOSED', `${what} is closed`);
+  }
+}
+
+/** The thread that held the lock died; what the lock guards may be half changed until `recover` has run. */
+export class OwnerDiedError extends RingfenceError {
+  constructor(what: string) {
+    super('ERR_OWNER_DIED', `the owner of ${what} died while it held it: call recover() to repair what it guards`);
+  }
+}
+
+/** A thread released what it does not hold. */
+export class NotOwnerError extends RingfenceError {
+  constructor(message: string) {
+    super('ERR_NOT_OWNER', message);
+  }
+}
+
+/** The wait could never have ended: each would have waited for the other. */
+export class DeadlockError extends RingfenceError {
+  constructor(message: string) {
+    super('ERR_DEADLOCK', message);
+  }
+}
+
+/** The region has no free piece that is large enough. */
+export class RegionFullError extends RingfenceError {
+  constructor(asked: number, largest: number, left: number) {
+    super(
+      'ERR_REGION_FULL',
+      `the region is full: ${asked} bytes were asked for, ${left} are left, the largest piece of them ${largest}`,
+    );
+  }
+}
+
+/** More threads use the region than its table has slots. */
+export class TooManyThreadsError extends RingfenceError {
+  constructor(threads: number) {
+    super('ERR_TOO_MANY_THREADS', `all ${threads} thread slots of the region are taken: see new Region({ threads })`);
+  }
+}
+
+/** The message needs more bytes than the region could ever give; nothing was sent. */
+export class MessageTooLargeError extends RingfenceError {
+  constructor(bytes: number, allowed: number) {
+    super('ERR_MESSAGE_TOO_LARGE', `a message of ${bytes} bytes does not fit: the region allows ${allowed}`);
+  }
+}
+
+/** The codec cannot carry the value; nothing was sent. */
+export class CodecError extends RingfenceError {
+  constructor(codec: string, message: string, options?: ErrorOptions) {
+    super('ERR_CODEC', `codec ${codec} ${message}`, options);
+  }
+}
+
+/** The handle is forged, stale, from another version, or its object was freed. */
+export class InvalidHandleError extends RingfenceError {
+  constructor(message: string) {
+    super('ERR_INVALID_HANDLE', message);
+  }
+}
+
+/** A task could not be run or its result could not be sent; `cause` holds the reason. */
+export class TaskError extends RingfenceError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_TASK', message, options);
+  }
+}
+
+/** The thread that ran the task ended before the task did. */
+export class ThreadDiedError extends RingfenceError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_THREAD_DIED', message, options);
+  }
+}
+
+/** Throws unless `value` is an integer in [least, most]; the error names the argument, the value and what is allowed. */
+export function requireInteger(argument: string, value: unknown, least: number, most: number): asserts value is number {
+  if (typeof value !== 'number') throw new TypeError(`${argument} must be a number: got ${show(value)}`);
+  if (!Number.isInteger(value) || value < least || value > most) {
+    throw new RangeError(`${argument} must be an integer from ${least} to ${most}: got ${value}`);
+  }
+}
+
+/** The timeout in milliseconds, Infinity when none was given; throws for what no wait can mean. */
+export function requireTimeout(value: unknown): number {
+  if (value === undefined) return Number.POSITIVE_INFINITY;
+  if (typeof value !== 'number') throw new TypeError(`timeout must be a number of milliseconds: got ${show(value)}`);
+  if (!(value >= 0)) throw new RangeError(`timeout must be 0 or more milliseconds, or Infinity: got ${value}`);
+  return value;
+}
+
+/** A short form of any value, for messages. */
+export function show(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
+  if (typeof value === 'object' && value !== null) return `an object (${value.constructor?.name ?? 'no prototype'})`;
+  if (typeof value === 'bigint') return `${value}n`;
+  return typeof value === 'function' ? `a function (${value.name || 'anonymous'})` : String(value);
+}

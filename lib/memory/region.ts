@@ -1,0 +1,378 @@
+/**
+ * Region: the memory that threads share, and the threads that use it.
+ *
+ * One `WebAssembly.Memory`, its pages committed by the operating system as they are touched. Layout: ../kernel/layout.ts;
+ * allocation: ../kernel/pieces.ts.
+ */
+import { isMainThread, threadId } from 'node:worker_threads';
+import {
+  FREE,
+  KIND_ARRAY,
+  KIND_LONG,
+  KIND_MUTEX,
+  KIND_QUEUE,
+  MAGIC,
+  MAX_THREADS,
+  MUTEX_WAITERS,
+  NAME_BYTES,
+  OBJECT_HEADER,
+  OBJECT_KIND,
+  OBJECT_NAME,
+  OBJECT_SERIAL,
+  QUEUE_GETTERS,
+  QUEUE_JOINERS,
+  QUEUE_PUTTERS,
+  REGION_BYTES,
+  REGION_ID,
+  REGION_MAGIC,
+  REGION_PIECES_AT,
+  REGION_TABLE_AT,
+  REGION_THREADS,
+  REGION_THREADS_AT,
+  REGION_UNITS,
+  REGION_VERSION,
+  REGION_WORDS,
+  THREAD_BYTES,
+  THREAD_GENERATION,
+  UNIT,
+  USED,
+  VERSION,
+} from '../kernel/layout.ts';
+import { InvalidHandleError, RegionFullError, requireInteger, show, TooManyThreadsError } from './errors.ts';
+import { type Kernel, loadKernel } from './kernel.ts';
+import { Parker } from './wait.ts';
+
+const PAGE = 65536;
+const MAX_BYTES = 2 ** 31 - PAGE; // addresses are signed 32-bit numbers
+const DEFAULT_BYTES = 64 * 1024 * 1024;
+const DEFAULT_THREADS = 64;
+
+/** Wait sets of each kind of object, as offsets from it. */
+const WAIT_SETS: Readonly<Record<number, readonly number[]>> = {
+  [KIND_MUTEX]: [MUTEX_WAITERS],
+  [KIND_QUEUE]: [QUEUE_GETTERS, QUEUE_PUTTERS, QUEUE_JOINERS],
+};
+
+/** A constructor of standard typed arrays. */
+export interface TypedArrayConstructor<T extends ArrayBufferView = ArrayBufferView> {
+  new (buffer: SharedArrayBuffer, byteOffset: number, length: number): T;
+  readonly BYTES_PER_ELEMENT: number;
+  readonly name: string;
+}
+
+/** Where an object lies, and which object it is. */
+export interface Place {
+  readonly region: Region;
+  readonly offset: number;
+  readonly serial: number;
+}
+
+/** Options of `new Region`. */
+export interface RegionOptions {
+  /** Size, rounded up to 64 KiB; costs address space only, until it is used. 64 MiB by default, at most 2 GiB - 64 KiB. */
+  bytes?: number;
+  /** How many threads may use it at the same time, 1 to 512; 64 by default. */
+  threads?: number;
+}
+
+/** Regions of this thread by their id; held weakly, an object holds its region. */
+const attached = new Map<number, WeakRef<Region>>();
+let current: Region | undefined;
+
+/**
+ * Memory that threads share; everything else in this library lives in one. Most programs use `Region.current` only.
+ *
+ * @example
+ * const region = new Region({ bytes: 16 * 1024 * 1024, threads: 8 });
+ * const counters = region.array(Int32Array, 100);
+ */
+export class Region {
+  /** @internal */ readonly memory: WebAssembly.Memory;
+  /** @internal */ readonly kernel: Kernel;
+  /** @internal */ readonly i32: Int32Array;
+  /** @internal */ readonly f64: Float64Array;
+  /** @internal */ readonly i64: BigInt64Array;
+  /** @internal */ readonly buffer: Buffer;
+  /** @internal */ readonly id: number;
+  /** @internal This thread's slot in the threads table. */ readonly slot: number;
+  /** @internal Address of its record. */ readonly record: number;
+  /** @internal */ readonly parker: Parker;
+
+  /**
+   * Reserves the memory and takes a slot of its threads table for the calling thread.
+   * Throws RangeError or TypeError for a size or a number of threads that is not allowed.
+   */
+  constructor(options?: RegionOptions);
+  /** @internal */
+  constructor(memory: WebAssembly.Memory);
+  constructor(options: RegionOptions | WebAssembly.Memory = {}) {
+    this.memory = options instanceof WebAssembly.Memory ? options : reserve(options);
+    const { buffer } = this.memory;
+    this.i32 = new Int32Array(buffer);
+    this.f64 = new Float64Array(buffer);
+    this.i64 = new BigInt64Array(buffer);
+    this.buffer = Buffer.from(buffer);
+    this.kernel = loadKernel(this.memory);
+    this.id = this.#header(REGION_ID);
+    this.slot = this.#join();
+    this.record = this.#recordOf(this.slot);
+    this.parker = new Parker(
+      this.kernel,
+      this.i32,
+      this.#header(REGION_THREADS_AT),
+      this.#header(REGION_THREADS),
+      this.slot,
+    );
+    attached.set(this.id, new WeakRef(this));
+    if (!isMainThread) current ??= this;
+  }
+
+  /** The region of this thread's objects by default: in a worker the first one that was attached. Made when first asked for. */
+  static get current(): Region {
+    current ??= new Region();
+    return current;
+  }
+
+  /** @internal The region of a memory in this thread. Throws InvalidHandleError when it is none, or of another version. */
+  static of(memory: WebAssembly.Memory): Region {
+    if (!(memory?.buffer instanceof SharedArrayBuffer)) {
+      throw new InvalidHandleError(`not a region: ${show(memory)} is no shared memory`);
+    }
+    const header = new Int32Array(memory.buffer, 0, REGION_BYTES / 4);
+    const id = header[REGION_ID / 4] ?? 0;
+    if (header[REGION_MAGIC / 4] !== MAGIC) throw new InvalidHandleError('not a region: its first word is not of one');
+    if (header[REGION_VERSION / 4] !== VERSION) {
+      throw new InvalidHandleError(`a region of layout ${header[REGION_VERSION / 4]}, this library has ${VERSION}`);
+    }
+    return Region.known(id) ?? new Region(memory);
+  }
+
+  /** @internal The region with this id, if this thread uses it. */
+  static known(id: number): Region | undefined {
+    return attached.get(id)?.deref();
+  }
+
+  /** @internal The region of this thread whose memory that is. */
+  static owning(buffer: SharedArrayBuffer): Region | undefined {
+    for (const held of attached.values()) {
+      const region = held.deref();
+      if (region && (region.memory.buffer as unknown) === buffer) return region;
+    }
+    return undefined;
+  }
+
+  /** Size in bytes. */
+  get bytes(): number {
+    return this.memory.buffer.byteLength;
+  }
+
+  /** Bytes that objects, arrays and long messages take just now; other threads may change it meanwhile. */
+  get used(): number {
+    let units = 0;
+    for (const piece of this.#pieces()) if (piece.state !== FREE) units += piece.units;
+    return units * UNIT;
+  }
+
+  /**
+   * A zeroed typed array in the region, aligned to 64 bytes; post it, or nest it in what you share: every thread sees the
+   * same elements. Throws RegionFullError.
+   */
+  array<T extends ArrayBufferView>(type: TypedArrayConstructor<T>, length: number): T {
+    if (typeof type !== 'function' || typeof type.BYTES_PER_ELEMENT !== 'number') {
+      throw new TypeError(`type must be a typed array constructor: got ${show(type)}`);
+    }
+    requireInteger('length', length, 0, MAX_BYTES);
+    const { offset } = this.create(KIND_ARRAY, OBJECT_HEADER + length * type.BYTES_PER_ELEMENT, type.name);
+    return new type(this.memory.buffer as unknown as SharedArrayBuffer, offset + OBJECT_HEADER, length);
+  }
+
+  /** @internal Makes an object: `build` writes its words before anybody can see it. */
+  create(kind: number, bytes: number, name: string, build?: (offset: number) => void): Place {
+    const unit = this.claim(bytes, true);
+    if (unit < 0) throw this.#full(bytes);
+    const offset = this.kernel.pieceAt(unit);
+    const serial = this.kernel.nextSerial();
+    this.i32[(offset + OBJECT_KIND) >> 2] = kind;
+    this.i32[(offset + OBJECT_SERIAL) >> 2] = serial;
+    this.buffer[offset + OBJECT_NAME] = this.buffer.write(name, offset + OBJECT_NAME + 1, NAME_BYTES);
+    build?.(offset);
+    this.kernel.pieceSeal(unit);
+    return { region: this, offset, serial };
+  }
+
+  /** @internal Claims a piece of at least `bytes`; its first unit, or -1. */
+  claim(bytes: number, zeroed: boolean): number {
+    return this.kernel.pieceClaim(Math.max(1, Math.ceil(bytes / UNIT)), this.slot, Number(zeroed));
+  }
+
+  /** @internal Gives a piece back, and wakes the producers if one waits for space. */
+  release(unit: number): void {
+    if (!this.kernel.pieceFree(unit) || !this.kernel.spaceWanted()) return;
+    for (const { offset, kind } of this.#objects()) {
+      if (kind === KIND_QUEUE) this.parker.wake(offset + QUEUE_PUTTERS, Number.POSITIVE_INFINITY);
+    }
+  }
+
+  /** @internal Bytes that a long message could have if all others were gone. */
+  get roomForMessages(): number {
+    let units = 0;
+    for (const { unit, units: length, state } of this.#pieces()) {
+      const offset = this.kernel.pieceAt(unit);
+      if (state === FREE || this.i32[(offset + OBJECT_KIND) >> 2] === KIND_LONG) units += length;
+    }
+    return units * UNIT;
+  }
+
+  /** @internal Checks that an object of this kind lives there. */
+  find(kind: number, offset: number, serial: number): Place {
+    const unit = this.unitOf(offset);
+    const all = this.#header(REGION_UNITS);
+    const at = offset >> 2;
+    const known = Number.isInteger(unit) && unit >= 0 && unit < all && this.kernel.pieceState(unit) === USED;
+    if (!known || serial === 0 || this.i32[at + OBJECT_KIND / 4] !== kind) {
+      throw new InvalidHandleError(`no object of kind ${kind} at offset ${offset}: the handle is forged or stale`);
+    }
+    this.check({ region: this, offset, serial });
+    return { region: this, offset, serial };
+  }
+
+  /** @internal Throws InvalidHandleError when the object was freed. */
+  check(place: Place): void {
+    if (this.i32[(place.offset + OBJECT_SERIAL) >> 2] !== place.serial) {
+      throw new InvalidHandleError(`the object at offset ${place.offset} was freed`);
+    }
+  }
+
+  /** @internal Frees an object: its memory returns to the region, and whoever waits for it learns that. */
+  free(place: Place): void {
+    this.check(place);
+    const kind = this.i32[(place.offset + OBJECT_KIND) >> 2] ?? 0;
+    this.i32[(place.offset + OBJECT_SERIAL) >> 2] = 0;
+    for (const set of WAIT_SETS[kind] ?? []) this.parker.wake(place.offset + set, Number.POSITIVE_INFINITY);
+    this.release(this.unitOf(place.offset));
+  }
+
+  /** @internal */
+  nameAt(offset: number): string {
+    const length = this.buffer[offset + OBJECT_NAME] ?? 0;
+    return this.buffer.toString('utf8', offset + OBJECT_NAME + 1, offset + OBJECT_NAME + 1 + length);
+  }
+
+  /** @internal */
+  unitOf(offset: number): number {
+    return (offset - this.#header(REGION_PIECES_AT)) / UNIT;
+  }
+
+  /**
+   * @internal A thread of this process has ended: it waits for nothing any more, and its slot becomes free unless it died
+   * holding a lock. Everybody who waits looks again, since a wake may have died with it.
+   */
+  threadExited(thread: number): void {
+    const slot = this.#slotOf(thread);
+    if (slot < 0) return;
+    let holds = false;
+    for (const { offset, kind } of this.#objects()) {
+      for (const set of WAIT_SETS[kind] ?? []) {
+        this.kernel.unregister(offset + set, slot);
+        this.parker.wake(offset + set, Number.POSITIVE_INFINITY);
+      }
+      if (kind === KIND_MUTEX && this.kernel.lockOwner(offset) === slot + 1) holds = true;
+    }
+    if (!holds) this.kernel.threadLeave(this.#recordOf(slot));
+  }
+
+  *#objects(): Generator<{ offset: number; kind: number }> {
+    for (const { unit, state } of this.#pieces()) {
+      const offset = this.kernel.pieceAt(unit);
+      if (state === USED) yield { offset, kind: this.i32[(offset + OBJECT_KIND) >> 2] ?? 0 };
+    }
+  }
+
+  *#pieces(): Generator<{ unit: number; units: number; state: number }> {
+    const all = this.#header(REGION_UNITS);
+    for (let unit = 0; unit < all; ) {
+      const units = this.kernel.pieceUnits(unit);
+      if (units === 0) return; // overtaken by somebody who joins pieces: what follows is free memory in his hands
+      yield { unit, units, state: this.kernel.pieceState(unit) };
+      unit += units;
+    }
+  }
+
+  #full(asked: number): RegionFullError {
+    let left = 0;
+    let largest = 0;
+    for (const { units, state } of this.#pieces()) {
+      if (state !== FREE) continue;
+      left += units * UNIT;
+      largest = Math.max(largest, units * UNIT);
+    }
+    return new RegionFullError(asked, largest, left);
+  }
+
+  #join(): number {
+    const mine = this.#slotOf(threadId);
+    if (mine >= 0) return mine;
+    const threads = this.#header(REGION_THREADS);
+    for (let slot = 0; slot < threads; slot++) {
+      if (this.kernel.threadJoin(this.#recordOf(slot), threadId + 1)) {
+        if (!isMainThread) process.once('exit', () => this.threadExited(threadId));
+        return slot;
+      }
+    }
+    throw new TooManyThreadsError(threads);
+  }
+
+  #slotOf(thread: number): number {
+    const threads = this.#header(REGION_THREADS);
+    for (let slot = 0; slot < threads; slot++) {
+      if (this.kernel.threadClaim(this.#recordOf(slot)) === thread + 1) return slot;
+    }
+    return -1;
+  }
+
+  /** @internal How often the slot was given back. */
+  generation(slot: number): number {
+    return this.i32[(this.#recordOf(slot) + THREAD_GENERATION) >> 2] ?? 0;
+  }
+
+  #recordOf(slot: number): number {
+    return this.#header(REGION_THREADS_AT) + slot * THREAD_BYTES;
+  }
+
+  #header(offset: number): number {
+    return this.i32[offset >> 2] ?? 0;
+  }
+}
+
+function reserve(options: RegionOptions): WebAssembly.Memory {
+  const { bytes = DEFAULT_BYTES, threads = DEFAULT_THREADS } = options;
+  requireInteger('threads', threads, 1, MAX_THREADS);
+  const least = REGION_BYTES + threads * THREAD_BYTES + PAGE;
+  requireInteger('bytes', bytes, least, MAX_BYTES);
+  const pages = Math.ceil(bytes / PAGE);
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+  writeHeader(new Int32Array(memory.buffer), pages * PAGE, threads);
+  return memory;
+}
+
+function writeHeader(i32: Int32Array, bytes: number, threads: number): void {
+  const threadsAt = REGION_BYTES;
+  const tableAt = threadsAt + threads * THREAD_BYTES;
+  const units = Math.floor((bytes - tableAt - UNIT) / (UNIT + 8));
+  const piecesAt = Math.ceil((tableAt + units * 8) / UNIT) * UNIT;
+  const header: Record<number, number> = {
+    [REGION_MAGIC]: MAGIC,
+    [REGION_VERSION]: VERSION,
+    [REGION_ID]: 1 + Math.floor(Math.random() * (2 ** 31 - 1)),
+    [REGION_THREADS]: threads,
+    [REGION_WORDS]: Math.ceil(threads / 64),
+    [REGION_THREADS_AT]: threadsAt,
+    [REGION_TABLE_AT]: tableAt,
+    [REGION_PIECES_AT]: piecesAt,
+    [REGION_UNITS]: units,
+  };
+  for (const [offset, value] of Object.entries(header)) i32[Number(offset) >> 2] = value;
+  // the first word of the table: one free piece of all units
+  i32[tableAt >> 2] = units;
+  i32[(tableAt >> 2) + 1] = FREE;
+}

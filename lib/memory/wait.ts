@@ -1,0 +1,302 @@
+/**
+ * Waiting: the only code that sleeps or wakes.
+ *
+ * An operation that cannot go on is one record: where its waiters register, how to try again, whom to tell on leaving.
+ * The blocking driver parks the thread between tries, the async driver parks a promise; the kernel knows neither.
+ *
+ * Block  1. try for a short while  2. register  3. try again  4. park on this thread's own word  5. from 2
+ *        6. leave: unregister, and pass the wake on if somebody else could use it
+ * Async  as above, but all promises of a thread share one `waitAsync` on the thread's word; on a wake the sets whose bit
+ *        was taken are tried again, first come first served
+ *
+ * While a thread blocks, its promises cannot go on. So it first withdraws their registrations, and passes on the wakes
+ * that they had received; they register again when the thread is back in its event loop.
+ *
+ * `waitAsync` does not keep the event loop alive, and it cannot be cancelled: a port is referenced exactly while a
+ * promise is pending, and the one `waitAsync` of a thread is left for the next promise when the last one gave up.
+ */
+import { availableParallelism } from 'node:os';
+import { MessageChannel } from 'node:worker_threads';
+import { OBJECT_SERIAL, PARKED, THREAD_BYTES, THREAD_PARK } from '../kernel/layout.ts';
+import { requireTimeout, TimeoutError } from './errors.ts';
+import type { Kernel } from './kernel.ts';
+
+/** What an attempt returns when the operation cannot go on yet. */
+export const AGAIN: unique symbol = Symbol('again');
+
+/** An operation that may have to wait. */
+export interface Operation<R> {
+  /** Names the operation in a `TimeoutError`. */
+  readonly what: string;
+  /** The object that is waited for. */
+  readonly object: { readonly offset: number; readonly serial: number };
+  /** Address of the wait set. */
+  readonly set: number;
+  /** Tries without a trace, before the thread registers; `attempt` where it is not given. */
+  readonly glance?: () => R | typeof AGAIN;
+  /** Tries once; throws what the caller shall get. */
+  attempt(): R | typeof AGAIN;
+  /** Gives up what was prepared, when the wait ends by a timeout or an abort. */
+  abandon?(): void;
+  /** Asked when a waiter leaves: is there something that another waiter could use? */
+  passOn(): boolean;
+}
+
+/** For blocking forms; `timeout` in milliseconds, none by default. */
+export interface WaitOptions {
+  timeout?: number | undefined;
+}
+
+/** For async forms; an abort rejects with `signal.reason`. */
+export interface AsyncWaitOptions extends WaitOptions {
+  signal?: AbortSignal | undefined;
+}
+
+interface Waiter {
+  readonly operation: Operation<unknown>;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (reason: unknown) => void;
+  /** Stops the timer and the signal's listener. */
+  readonly release: () => void;
+}
+
+/** Tries before a thread parks: a few microseconds, and none where no other thread could make progress meanwhile. */
+const SPINS = availableParallelism() > 1 ? 2000 : 0;
+const pause: () => void = (Atomics as { pause?: () => void }).pause ?? (() => {});
+
+/** One thread's sleep in one region. */
+export class Parker {
+  readonly #kernel: Kernel;
+  readonly #i32: Int32Array;
+  readonly #threadsAt: number;
+  readonly #threads: number;
+  readonly #slot: number;
+  readonly #record: number;
+  readonly #waiters = new Map<number, Waiter[]>();
+  #next = 0; // the slot to be woken first, so that all get their turn
+  #armed = false; // a waitAsync is pending
+  #withdrawn = false; // the promises' registrations are withdrawn until the event loop turns
+  #channel: MessageChannel | undefined;
+
+  constructor(kernel: Kernel, i32: Int32Array, threadsAt: number, threads: number, slot: number) {
+    this.#kernel = kernel;
+    this.#i32 = i32;
+    this.#threadsAt = threadsAt;
+    this.#threads = threads;
+    this.#slot = slot;
+    this.#record = threadsAt + slot * THREAD_BYTES;
+  }
+
+  /** Blocks the thread until the operation has gone through; throws `TimeoutError`. */
+  block<R>(operation: Operation<R>, options?: WaitOptions): R {
+    const timeout = requireTimeout(options?.timeout);
+    for (let spin = 0; spin <= SPINS; spin++) {
+      const result = operation.glance ? operation.glance() : operation.attempt();
+      if (result !== AGAIN) return result;
+      pause();
+    }
+    this.#withdraw();
+    try {
+      return this.#park(operation, timeout);
+    } finally {
+      this.#leave(operation);
+      this.#rejoinSoon();
+    }
+  }
+
+  #park<R>(operation: Operation<R>, timeout: number): R {
+    const deadline = performance.now() + timeout;
+    for (;;) {
+      this.#kernel.register(operation.set, this.#slot);
+      const result = operation.attempt();
+      if (result !== AGAIN) return result;
+      const left = deadline - performance.now();
+      if (left <= 0) {
+        operation.abandon?.();
+        throw new TimeoutError(operation.what, timeout);
+      }
+      if (this.#kernel.parkBegin(this.#record)) {
+        Atomics.wait(this.#i32, this.#parkWord(this.#record), PARKED, left);
+        this.#kernel.parkEnd(this.#record);
+      }
+    }
+  }
+
+  /** Resolves when the operation has gone through; never blocks. Waiters of one set are served in their order. */
+  async wait<R>(operation: Operation<R>, options?: AsyncWaitOptions): Promise<R> {
+    const timeout = requireTimeout(options?.timeout);
+    const signal = options?.signal;
+    signal?.throwIfAborted();
+    if (!this.#waiters.has(operation.set)) {
+      const result = operation.attempt();
+      if (result !== AGAIN) return result;
+    }
+    return new Promise<R>((resolve, reject) => {
+      this.#enqueue(operation, timeout, signal, resolve as (value: unknown) => void, reject);
+    });
+  }
+
+  #enqueue(
+    operation: Operation<unknown>,
+    timeout: number,
+    signal: AbortSignal | undefined,
+    resolve: (value: unknown) => void,
+    reject: (reason: unknown) => void,
+  ): void {
+    const giveUp = (reason: unknown) => this.#giveUp(waiter, reason);
+    const onAbort = () => giveUp(signal?.reason);
+    const timer =
+      timeout === Number.POSITIVE_INFINITY
+        ? undefined
+        : setTimeout(() => giveUp(new TimeoutError(operation.what, timeout)), timeout);
+    const release = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+    };
+    signal?.addEventListener('abort', onAbort, { once: true });
+    const waiter: Waiter = { operation, resolve, reject, release };
+    const waiters = this.#waiters.get(operation.set);
+    if (waiters) waiters.push(waiter);
+    else this.#waiters.set(operation.set, [waiter]);
+    this.#hold();
+    this.#serve(operation.set);
+    this.#arm();
+  }
+
+  /** Whether promises of this thread wait in the set. */
+  hasWaiters(set: number): boolean {
+    return this.#waiters.size > 0 && this.#waiters.has(set);
+  }
+
+  /** Tries the promises of a set in their order, as far as they can go on. */
+  serve(set: number): void {
+    const waiters = this.#waiters.get(set) ?? [];
+    for (let waiter = waiters[0]; waiter && this.#attempt(waiter); waiter = waiters[0]) waiters.shift();
+    if (waiters.length === 0 && this.#waiters.delete(set)) this.#hold();
+  }
+
+  #serve(set: number): void {
+    const last = this.#waiters.get(set)?.at(-1);
+    if (!last) return;
+    if (!this.#withdrawn) this.#kernel.register(set, this.#slot);
+    this.serve(set);
+    if (!this.#waiters.has(set)) this.#leave(last.operation);
+  }
+
+  #attempt(waiter: Waiter): boolean {
+    try {
+      const result = waiter.operation.attempt();
+      if (result === AGAIN) return false;
+      waiter.resolve(result);
+    } catch (error) {
+      waiter.reject(error);
+    }
+    waiter.release();
+    return true;
+  }
+
+  #giveUp(waiter: Waiter, reason: unknown): void {
+    const { set } = waiter.operation;
+    const waiters = this.#waiters.get(set) ?? [];
+    waiters.splice(waiters.indexOf(waiter), 1);
+    waiter.release();
+    waiter.operation.abandon?.();
+    waiter.reject(reason);
+    if (waiters.length > 0) {
+      this.#serve(set);
+      return;
+    }
+    this.#waiters.delete(set);
+    this.#leave(waiter.operation);
+    this.#hold();
+  }
+
+  #arm(): void {
+    if (this.#waiters.size === 0 || this.#withdrawn) return;
+    if (!this.#kernel.parkBegin(this.#record)) {
+      queueMicrotask(() => this.#awake());
+      return;
+    }
+    if (this.#armed) return;
+    const { async, value } = Atomics.waitAsync(this.#i32, this.#parkWord(this.#record), PARKED);
+    this.#armed = async;
+    if (async) {
+      value.then(() => {
+        this.#armed = false;
+        this.#awake();
+      });
+    } else queueMicrotask(() => this.#awake());
+  }
+
+  #awake(): void {
+    if (this.#withdrawn || this.#waiters.size === 0) return;
+    this.#kernel.parkEnd(this.#record);
+    for (const set of [...this.#waiters.keys()]) {
+      if (!this.#kernel.isRegistered(set, this.#slot)) this.#serve(set);
+    }
+    this.#arm();
+  }
+
+  #withdraw(): void {
+    if (this.#withdrawn || this.#waiters.size === 0) return;
+    this.#withdrawn = true;
+    for (const waiters of this.#waiters.values()) {
+      const operation = waiters[0]?.operation;
+      if (operation && !this.#kernel.unregister(operation.set, this.#slot) && operation.passOn()) {
+        this.wake(operation.set, 1);
+      }
+    }
+  }
+
+  /** Not at once: what the promises take must not appear in the middle of the synchronous code that blocked. */
+  #rejoinSoon(): void {
+    if (!this.#withdrawn) return;
+    queueMicrotask(() => {
+      if (!this.#withdrawn) return;
+      this.#withdrawn = false;
+      for (const set of [...this.#waiters.keys()]) this.#serve(set);
+      this.#arm();
+    });
+  }
+
+  #leave(operation: Operation<unknown>): void {
+    const { offset, serial } = operation.object;
+    if (this.#i32[(offset + OBJECT_SERIAL) >> 2] !== serial) return; // freed meanwhile: the set is no more
+    this.#kernel.unregister(operation.set, this.#slot);
+    if (operation.passOn()) this.wake(operation.set, 1);
+  }
+
+  /** Wakes up to `count` threads of the set; touches no futex of a thread that is awake. */
+  wake(set: number, count: number): void {
+    for (let woken = 0; woken < count; woken++) {
+      const slot = this.#kernel.takeWaiter(set, this.#next);
+      if (slot < 0) return;
+      this.#next = slot + 1 < this.#threads ? slot + 1 : 0;
+      this.unpark(slot);
+    }
+  }
+
+  /** Wakes the thread in `slot`, whatever it waits for. */
+  unpark(slot: number): void {
+    const record = this.#threadsAt + slot * THREAD_BYTES;
+    // all, not one: besides the thread itself a waitAsync of its event loop may stand in line
+    if (this.#kernel.unpark(record)) Atomics.notify(this.#i32, this.#parkWord(record));
+  }
+
+  #parkWord(record: number): number {
+    return (record + THREAD_PARK) >> 2;
+  }
+
+  #hold(): void {
+    if (this.#waiters.size > 0) this.#keepAlive().ref();
+    else this.#channel?.port1.unref();
+  }
+
+  #keepAlive(): MessageChannel['port1'] {
+    if (!this.#channel) {
+      this.#channel = new MessageChannel();
+      this.#channel.port1.on('message', () => {});
+    }
+    return this.#channel.port1;
+  }
+}

@@ -1,0 +1,149 @@
+import { createRequire, syncBuiltinESMExports } from 'node:module';
+import { extname } from 'node:path';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+import { inspect } from 'node:util';
+import threads, { isMainThread, parentPort } from 'node:worker_threads';
+import { TaskError } from '../memory/errors.ts';
+import { attach, type Shared, share } from '../memory/handles.ts';
+import type { Region } from '../memory/region.ts';
+// Whatever a payload may carry must come back to life here, also where the user's module does not import it.
+import '../queue/queue.ts';
+import '../sync/mutex.ts';
+import { type Failure, isFailure, pack } from './failure.ts';
+import { isMoved, MOVED_VALUE, transfersOf, whyNotCloneable, whyNotMovable } from './message.ts';
+
+// What runs in each thread of a pool: piscina loads this file and not the user's module, so that a module that does not
+// load is the failure of a task (piscina would leave the queue waiting), and so that errors arrive whole.
+
+/** The address of this file, whatever its extension: the pool starts its threads from it. */
+export const entry: string = import.meta.url;
+
+/** One call of a function of the worker module. */
+export interface Call {
+  readonly name: string;
+  readonly args: readonly unknown[];
+}
+
+/** What a pool gives to its threads as `workerData`. */
+export interface Boot {
+  readonly ringfencePool: {
+    readonly region: Shared<Region>;
+    /** URL of the worker module. */
+    readonly module: string;
+    /** Only for a spawned thread: the one call that it exists for. */
+    readonly call?: Shared<Call>;
+  };
+  readonly workerData: unknown;
+}
+
+/** The last message of a spawned thread; under a name, since its function may send messages too. */
+export interface Report {
+  readonly ringfenceReport: { readonly value: unknown } | Failure;
+}
+
+type Callable = (...args: unknown[]) => unknown;
+type Exports = { readonly default?: Exports; readonly [name: string]: unknown };
+
+const boot = isMainThread ? undefined : bootOf(threads.workerData);
+const found = new Map<string, Callable>();
+let loading: Promise<Exports> | undefined;
+
+if (boot?.ringfencePool.call) void spawned(boot.ringfencePool.call);
+
+/** Runs one call; piscina's handler. What is thrown is the error as data, attached and rebuilt by the pool. */
+export default async function perform(call: Shared<Call>): Promise<unknown> {
+  try {
+    loading ??= begin();
+    const exports = await loading;
+    const { name, args } = attach(call);
+    const run = found.get(name) ?? find(name, exports);
+    return sendable(await run(...args), name);
+  } catch (thrown) {
+    throw share(pack(thrown));
+  } finally {
+    await printed();
+  }
+}
+
+/**
+ * The first call of a thread. The region comes first: the first region attached in a thread is its `Region.current`,
+ * also while the user's module loads. Not sooner, since the pool hears of the exits of those threads only that were given a task.
+ */
+async function begin(): Promise<Exports> {
+  try {
+    if (!boot) throw new TaskError('perform runs in the threads of a pool only');
+    attach(boot.ringfencePool.region);
+    // The user's module sees the workerData that the user gave, and not what the pool wrapped around it.
+    Object.assign(threads, { workerData: attach(boot.workerData as Shared<unknown>) });
+    syncBuiltinESMExports();
+    return await load(boot.ringfencePool.module);
+  } catch (error) {
+    loading = undefined; // The next call tries again.
+    throw error;
+  }
+}
+
+async function load(url: string): Promise<Exports> {
+  try {
+    return await import(url).catch((error) => required(url, error));
+  } catch (cause) {
+    throw new TaskError(`cannot load the worker module ${url}: ${cause}`, { cause });
+  }
+}
+
+/** For a language that only `require` was taught: under Node 20 the hooks of tsx for `import` do not reach the threads. */
+function required(url: string, error: NodeJS.ErrnoException): Exports {
+  const require = createRequire(import.meta.url);
+  const known = error.code === 'ERR_UNKNOWN_FILE_EXTENSION' && extname(url) in require.extensions;
+  if (!known) throw error;
+  return require(fileURLToPath(url));
+}
+
+/** An export, or a property of the default export: how CommonJS modules look from here. */
+function find(name: string, exports: Exports): Callable {
+  const run = [exports, exports.default].map((from) => from?.[name]).find(isCallable);
+  const names = Object.keys(exports).join(', ') || 'nothing';
+  if (!run) throw new TaskError(`${boot?.ringfencePool.module} has no function ${inspect(name)}: it exports ${names}`);
+  found.set(name, run);
+  return run;
+}
+
+/** The result with handles in it; a result that cannot be sent is an error here, and would be the thread's death in piscina. */
+function sendable(result: unknown, name: string): unknown {
+  if (!['object', 'function', 'symbol'].includes(typeof result) || result === null) return result;
+  const sent = isMoved(result) ? result : share(result);
+  const cause = isMoved(result) ? whyNotMovable(transfersOf(result)) : whyNotCloneable(sent);
+  if (cause) throw new TaskError(`${name} returned what cannot be cloned: ${cause.message}`, { cause });
+  return sent;
+}
+
+/** The life of a spawned thread, which ends with its function, whatever timers that function left. */
+async function spawned(call: Shared<Call>): Promise<void> {
+  try {
+    report(await perform(call));
+  } catch (thrown) {
+    parentPort?.postMessage({ ringfenceReport: isFailure(thrown) ? thrown : pack(thrown) });
+  }
+  process.exit();
+}
+
+function report(value: unknown): void {
+  if (!isMoved(value)) parentPort?.postMessage({ ringfenceReport: { value } });
+  else parentPort?.postMessage({ ringfenceReport: { value: value[MOVED_VALUE] } }, transfersOf(value));
+}
+
+/** Waits until the main thread has what was printed here: a thread that is terminated loses the rest. */
+async function printed(): Promise<void> {
+  for (const stream of [process.stdout, process.stderr]) {
+    if (stream.writableLength > 0) await new Promise((resolve) => stream.write('', resolve));
+  }
+}
+
+function bootOf(data: unknown): Boot | undefined {
+  return typeof data === 'object' && data !== null && 'ringfencePool' in data ? (data as Boot) : undefined;
+}
+
+function isCallable(value: unknown): value is Callable {
+  return typeof value === 'function';
+}

@@ -1,0 +1,186 @@
+import { inspect, types } from 'node:util';
+import { CodecError } from '../memory/errors.ts';
+import type { Region } from '../memory/region.ts';
+import { AnyCodec } from './any.ts';
+import { FULL, putText, Reader } from './plain.ts';
+
+/**
+ * How a queue carries its values: their bytes.
+ *
+ * Each message stands for itself: it can be decoded in any thread, in any order, whether or not others ever are.
+ */
+export interface Codec<T> {
+  /** Shown in errors. */
+  readonly name: string;
+  /** What it carries, in words; shown when a value is refused. */
+  readonly carries?: string;
+  /** Set when the value travels inside the slot of the ring and needs no block. `accepts` is then there too. */
+  readonly inline?: 'i32' | 'u32' | 'f64' | 'i64';
+  /** Whether an inline codec can carry the value exactly; cheap, since each `put` asks. Otherwise see `refuse`. */
+  accepts?(value: T): boolean;
+  /**
+   * Writes `value` into `into` from byte `at`, and returns the position behind it, or -1 when there is not enough room
+   * before `end`: the caller then calls again with more. Bytes of `into` behind the returned position may have changed.
+   *
+   * @throws {CodecError} when the value cannot be carried.
+   */
+  encode(value: T, into: Buffer, at: number, end: number): number;
+  /** Reads the bytes from `at` up to `end`. They are used again afterwards, so nothing returned may be a view of them. */
+  decode(from: Buffer, at: number, end: number): T;
+  /** The same codec for a queue in `region`; for codecs that must know it. */
+  bind?(region: Region): Codec<T>;
+}
+
+/** Throws the error for a value that `codec` does not accept. */
+export function refuse(codec: { readonly name: string; readonly carries?: string }, value: unknown): never {
+  const shown = inspect(value, {
+    depth: 0,
+    breakLength: Number.POSITIVE_INFINITY,
+    maxArrayLength: 3,
+    maxStringLength: 40,
+  });
+  throw new CodecError(codec.name, `carries ${codec.carries ?? 'other values'}, not ${shown}`);
+}
+
+/** A codec for values that travel inside the slot. `encode` and `decode` serve where there is no slot. */
+function inline<T extends number | bigint>(
+  name: 'i32' | 'u32' | 'f64' | 'i64',
+  carries: string,
+  accepts: (value: T) => boolean,
+  write: (into: Buffer, at: number, value: T) => number,
+  decode: (from: Buffer, at: number) => T,
+): Codec<T> {
+  const bytes = name.endsWith('32') ? 4 : 8;
+  return {
+    name,
+    carries,
+    inline: name,
+    accepts,
+    encode(value, into, at, end) {
+      if (!accepts(value)) refuse(this, value);
+      return at + bytes > end ? FULL : write(into, at, value);
+    },
+    decode,
+  };
+}
+
+const i32: Codec<number> = inline(
+  'i32',
+  'whole numbers from -2147483648 to 2147483647 (-0 is not one)',
+  (value) => typeof value === 'number' && Object.is(value | 0, value),
+  (into, at, value) => into.writeInt32LE(value, at),
+  (from, at) => from.readInt32LE(at),
+);
+
+const u32: Codec<number> = inline(
+  'u32',
+  'whole numbers from 0 to 4294967295 (-0 is not one)',
+  (value) => typeof value === 'number' && Object.is(value >>> 0, value),
+  (into, at, value) => into.writeUInt32LE(value, at),
+  (from, at) => from.readUInt32LE(at),
+);
+
+const f64: Codec<number> = inline(
+  'f64',
+  'numbers',
+  (value) => typeof value === 'number',
+  (into, at, value) => into.writeDoubleLE(value, at),
+  (from, at) => from.readDoubleLE(at),
+);
+
+const i64: Codec<bigint> = inline(
+  'i64',
+  'bigints from -2^63 to 2^63 - 1',
+  (value) => typeof value === 'bigint' && BigInt.asIntN(64, value) === value,
+  (into, at, value) => into.writeBigInt64LE(value, at),
+  (from, at) => from.readBigInt64LE(at),
+);
+
+/** What a Uint8Array holds was moved elsewhere; it looks empty. */
+function isDetached(bytes: Uint8Array): boolean {
+  try {
+    return bytes.length === 0 && new Uint8Array(bytes.buffer).length < 0;
+  } catch {
+    return true;
+  }
+}
+
+const bytes: Codec<Uint8Array> = {
+  name: 'bytes',
+  carries: 'Uint8Arrays (a Buffer is one) whose memory was not transferred elsewhere',
+  encode(value, into, at, end) {
+    if (!types.isUint8Array(value) || isDetached(value)) refuse(this, value);
+    if (at + value.length > end) return FULL;
+    into.set(value, at);
+    return at + value.length;
+  },
+  decode(from, at, end) {
+    const copy = new Uint8Array(end - at);
+    from.copy(copy, 0, at, end);
+    return copy;
+  },
+};
+
+const string: Codec<string> = {
+  name: 'string',
+  carries: 'strings',
+  encode(value, into, at, end) {
+    if (typeof value !== 'string') refuse(this, value);
+    return putText(into, at, end, value);
+  },
+  decode: (from, at) => new Reader(from, at).take() as string,
+};
+
+/** The JSON text of a value, or a CodecError where there is none. */
+function jsonOf(value: unknown): string {
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(value);
+  } catch (cause) {
+    throw new CodecError('json', `cannot carry the value: ${cause instanceof Error ? cause.message : cause}`, {
+      cause,
+    });
+  }
+  return text ?? refuse(json, value);
+}
+
+const json: Codec<unknown> = {
+  name: 'json',
+  carries: 'values that JSON.stringify turns into text',
+  encode: (value, into, at, end) => putText(into, at, end, jsonOf(value)),
+  decode: (from, at) => JSON.parse(new Reader(from, at).take() as string),
+};
+
+/**
+ * The codecs of this library. The narrower one is the faster one.
+ *
+ * | codec | carries | what arrives |
+ * |---|---|---|
+ * | `i32`, `u32`, `f64` | numbers of that range, exactly; -0 only by `f64` | the same number |
+ * | `i64` | bigints from -2^63 to 2^63 - 1 | the same bigint |
+ * | `bytes` | `Uint8Array`, `Buffer` | a plain `Uint8Array` with a copy of the bytes |
+ * | `string` | any string, lone surrogates too | the same string |
+ * | `json` | what `JSON.stringify` turns into text | what `JSON.parse` makes of that text |
+ * | `any` (the default) | what `structuredClone` carries of the language | what `structuredClone` returns |
+ *
+ * `any` carries cycles, Map, Set, Date, BigInt, typed arrays, Error and so on, and class instances as plain objects;
+ * functions, symbols, proxies and objects of the platform (Blob, MessagePort) it refuses. Shared objects (Mutex, Queue)
+ * anywhere in the value arrive live, as do views of the region's memory. Trees of text, numbers, dates, arrays and
+ * ordinary objects are many times faster than the rest. As with `structuredClone`, a small `Buffer` brings the whole pool
+ * that Node cut it from: use `bytes`, or a `Uint8Array` of its own.
+ *
+ * A value that the codec cannot carry makes `put` throw `CodecError`, and nothing is sent.
+ *
+ * @example
+ * const prices = new Queue({ capacity: 1024, codec: codec.f64 });
+ */
+export const codec: {
+  readonly i32: Codec<number>;
+  readonly u32: Codec<number>;
+  readonly f64: Codec<number>;
+  readonly i64: Codec<bigint>;
+  readonly bytes: Codec<Uint8Array>;
+  readonly string: Codec<string>;
+  readonly json: Codec<unknown>;
+  readonly any: Codec<unknown>;
+} = { i32, u32, f64, i64, bytes, string, json, any: new AnyCodec() };

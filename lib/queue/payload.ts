@@ -1,0 +1,329 @@
+/**
+ * Payloads: what a slot of the ring carries. A number travels in its 8 bytes; anything else as the address of a block, and
+ * what the block cannot hold as a chain of pieces behind it.
+ *
+ * A payload is prepared before a position is claimed and read after it was taken, so nobody encodes or decodes in the ring.
+ */
+import {
+  BATCH,
+  BLOCK_DATA,
+  BLOCK_LENGTH,
+  BLOCK_REST,
+  DONE,
+  KIND_LONG,
+  LONG_LENGTH,
+  LONG_NEXT,
+  OBJECT_HEADER,
+  OBJECT_KIND,
+  OBJECT_SERIAL,
+  QUEUE_BLOCK_STRIDE,
+  QUEUE_BLOCKS,
+  THREAD_BATCH,
+  THREAD_MAIL,
+  WAKE,
+} from '../kernel/layout.ts';
+import { MessageTooLargeError } from '../memory/errors.ts';
+import type { Place, Region } from '../memory/region.ts';
+import { AGAIN } from '../memory/wait.ts';
+import { type Codec, refuse } from './codec.ts';
+
+/** A prepared payload: nothing more for a number, the address of its block otherwise. */
+export type Letter = number;
+
+/** How items become payloads and back. */
+export interface Payloads<T> {
+  /** Prepares an item, its payload in the mail; AGAIN when no memory is free just now. Throws CodecError, MessageTooLargeError. */
+  write(value: T): Letter | typeof AGAIN;
+  /** Writes a prepared payload into the mail again. */
+  mail(letter: Letter, value: T): void;
+  /** Gives up a prepared payload. */
+  drop(letter: Letter): void;
+  /** Prepares items of `values` from index `from` on, their payloads in the batch: how many, at most `room`. */
+  writeMany(values: ArrayLike<T>, from: number, room: number): number;
+  /** Gives up the payloads of the batch behind the first `sent`. */
+  dropMany(sent: number, written: number): void;
+  /** Takes an item from the ring: what the kernel says. */
+  take(): number;
+  /** The item that was taken. */
+  read(): T;
+  /** Takes up to `most` items, and appends them: how many, or what the kernel says. */
+  readMany(items: T[], most: number): number;
+}
+
+/** Numbers, in the slot. */
+export class Numbers<T> implements Payloads<T> {
+  readonly #region: Region;
+  readonly #place: Place;
+  readonly #codec: Codec<T>;
+  readonly #type: NonNullable<Codec<T>['inline']>;
+  readonly #accepts: (value: T) => boolean;
+
+  constructor(place: Place, codec: Codec<T>, type: NonNullable<Codec<T>['inline']>) {
+    this.#region = place.region;
+    this.#place = place;
+    this.#codec = codec;
+    this.#type = type;
+    this.#accepts = codec.accepts ?? (() => false);
+  }
+
+  write(value: T): Letter {
+    if (!this.#accepts(value)) refuse(this.#codec, value);
+    this.#store(this.#region.record + THREAD_MAIL, value);
+    return 0;
+  }
+
+  mail(_letter: Letter, value: T): void {
+    this.#store(this.#region.record + THREAD_MAIL, value);
+  }
+
+  drop(): void {}
+
+  writeMany(values: ArrayLike<T>, from: number): number {
+    const count = Math.min(BATCH, values.length - from);
+    let at = this.#region.record + THREAD_BATCH;
+    for (let i = from; i < from + count; i++, at += 8) {
+      const value = values[i] as T;
+      if (!this.#accepts(value)) {
+        if (i > from) return i - from; // what is before it goes first, then it is refused by itself
+        refuse(this.#codec, value);
+      }
+      this.#store(at, value);
+    }
+    return count;
+  }
+
+  dropMany(): void {}
+
+  take(): number {
+    return this.#region.kernel.ringGet(this.#place.offset, this.#place.serial, this.#region.record);
+  }
+
+  read(): T {
+    return this.#load(this.#region.record + THREAD_MAIL);
+  }
+
+  readMany(items: T[], most: number): number {
+    const { kernel, record } = this.#region;
+    const count = kernel.ringGetMany(this.#place.offset, this.#place.serial, record, Math.min(most, BATCH));
+    for (let i = 0, at = record + THREAD_BATCH; i < count; i++, at += 8) items.push(this.#load(at));
+    return count;
+  }
+
+  #store(at: number, value: T): void {
+    if (this.#type === 'f64') this.#region.f64[at >> 3] = value as number;
+    else if (this.#type === 'i64') this.#region.i64[at >> 3] = value as bigint;
+    else this.#region.i32[at >> 2] = value as number;
+  }
+
+  #load(at: number): T {
+    if (this.#type === 'i32') return this.#region.i32[at >> 2] as T;
+    if (this.#type === 'f64') return this.#region.f64[at >> 3] as T;
+    if (this.#type === 'i64') return this.#region.i64[at >> 3] as T;
+    return ((this.#region.i32[at >> 2] as number) >>> 0) as T;
+  }
+}
+
+/** Bytes of this thread for messages that are longer than a block; grows as needed. */
+let scratch: Buffer = Buffer.allocUnsafeSlow(65536);
+
+/** Messages, in blocks. */
+export class Messages<T> implements Payloads<T> {
+  readonly #region: Region;
+  readonly #place: Place;
+  readonly #codec: Codec<T>;
+  readonly #owner: number;
+  readonly #blocks: number;
+  readonly #blockBytes: number;
+  #next = 0; // where the search for a free block starts
+
+  constructor(place: Place, codec: Codec<T>) {
+    const { region, offset } = place;
+    this.#region = region;
+    this.#place = place;
+    this.#codec = codec.bind?.(region) ?? codec;
+    this.#owner = region.slot + 1;
+    this.#blocks = region.i32[(offset + QUEUE_BLOCKS) >> 2] ?? 0;
+    this.#blockBytes = (region.i32[(offset + QUEUE_BLOCK_STRIDE) >> 2] ?? 0) - BLOCK_DATA;
+  }
+
+  write(value: T): Letter | typeof AGAIN {
+    const block = this.#claim();
+    if (block === AGAIN) return AGAIN;
+    const { i32, buffer } = this.#region;
+    const data = block + BLOCK_DATA;
+    let written = false;
+    try {
+      const end = this.#codec.encode(value, buffer, data, data + this.#blockBytes);
+      if (end >= 0) {
+        i32[(block + BLOCK_LENGTH) >> 2] = end - data;
+        i32[(block + BLOCK_REST) >> 2] = 0;
+        written = true;
+      } else written = this.#writeLong(block, this.#encodeAside(value));
+    } finally {
+      if (!written) this.#region.kernel.blockFree(block);
+    }
+    if (!written) return AGAIN;
+    i32[(this.#region.record + THREAD_MAIL) >> 2] = block;
+    return block;
+  }
+
+  mail(letter: Letter): void {
+    this.#region.i32[(this.#region.record + THREAD_MAIL) >> 2] = letter;
+  }
+
+  drop(letter: Letter): void {
+    this.#freeRest(letter);
+    this.#region.kernel.blockFree(letter);
+  }
+
+  writeMany(values: ArrayLike<T>, from: number, room: number): number {
+    const most = Math.min(BATCH, values.length - from, room);
+    const at = (this.#region.record + THREAD_BATCH) >> 2;
+    for (let i = 0; i < most; i++) {
+      const letter = i === 0 ? this.write(values[from] as T) : this.#writeIfGood(values[from + i] as T);
+      if (letter === AGAIN) return i;
+      this.#region.i32[at + 2 * i] = letter;
+    }
+    return most;
+  }
+
+  /** A value that is refused is refused by itself, when what is before it was put. */
+  #writeIfGood(value: T): Letter | typeof AGAIN {
+    try {
+      return this.write(value);
+    } catch {
+      return AGAIN;
+    }
+  }
+
+  dropMany(sent: number, written: number): void {
+    const at = (this.#region.record + THREAD_BATCH) >> 2;
+    for (let i = sent; i < written; i++) this.drop(this.#region.i32[at + 2 * i] as number);
+  }
+
+  take(): number {
+    const { kernel, record } = this.#region;
+    return kernel.ringGetBlock(this.#place.offset, this.#place.serial, record, this.#owner);
+  }
+
+  read(): T {
+    const { i32, buffer, record } = this.#region;
+    const block = i32[(record + THREAD_MAIL) >> 2] as number;
+    const length = i32[(block + BLOCK_LENGTH) >> 2] as number;
+    try {
+      if (length <= this.#blockBytes) {
+        return this.#codec.decode(buffer, block + BLOCK_DATA, block + BLOCK_DATA + length);
+      }
+      this.#gather(block, length);
+      return this.#codec.decode(scratch, 0, length);
+    } finally {
+      this.drop(block);
+    }
+  }
+
+  readMany(items: T[], most: number): number {
+    const said = this.take();
+    if (said !== DONE && said !== WAKE) return said;
+    items.push(this.read());
+    return most > 0 ? 1 : 0;
+  }
+
+  #claim(): number | typeof AGAIN {
+    const { kernel } = this.#region;
+    const index = kernel.blockClaim(this.#place.offset, this.#owner, this.#next);
+    if (index < 0) return AGAIN;
+    this.#next = index + 1 === this.#blocks ? 0 : index + 1;
+    return kernel.blockAt(this.#place.offset, index);
+  }
+
+  /** Encodes into the thread's own bytes; returns the length. */
+  #encodeAside(value: T): number {
+    const limit = this.#region.bytes;
+    for (;;) {
+      const end = this.#codec.encode(value, scratch, 0, scratch.length);
+      if (end >= 0) return end;
+      if (scratch.length > limit) throw new MessageTooLargeError(scratch.length, this.#region.roomForMessages);
+      scratch = Buffer.allocUnsafeSlow(scratch.length * 2);
+    }
+  }
+
+  #writeLong(block: number, length: number): boolean {
+    const { i32, buffer, kernel } = this.#region;
+    const rest = length - this.#blockBytes;
+    let first = this.#claimChain(rest);
+    if (first === 0) {
+      const room = this.#region.roomForMessages;
+      if (rest + OBJECT_HEADER > room) throw new MessageTooLargeError(length, room);
+      kernel.spaceWant();
+      first = this.#claimChain(rest);
+      if (first === 0) return false;
+    }
+    i32[(block + BLOCK_LENGTH) >> 2] = length;
+    i32[(block + BLOCK_REST) >> 2] = first;
+    scratch.copy(buffer, block + BLOCK_DATA, 0, this.#blockBytes);
+    let from = this.#blockBytes;
+    for (let piece = first; piece !== 0; piece = i32[(piece + LONG_NEXT) >> 2] as number) {
+      const bytes = i32[(piece + LONG_LENGTH) >> 2] as number;
+      scratch.copy(buffer, piece + OBJECT_HEADER, from, from + bytes);
+      from += bytes;
+    }
+    return true;
+  }
+
+  /** Pieces for `bytes` in all, one if the region has one so long: the address of the first, or 0. */
+  #claimChain(bytes: number): number {
+    const unit = this.#region.claim(bytes + OBJECT_HEADER, false);
+    if (unit >= 0) return this.#long(unit, bytes);
+    if (bytes <= OBJECT_HEADER * 4) return 0;
+    const half = bytes >> 1;
+    const first = this.#claimChain(half);
+    if (first === 0) return 0;
+    const second = this.#claimChain(bytes - half);
+    if (second === 0) {
+      this.#freeChain(first);
+      return 0;
+    }
+    const { i32 } = this.#region;
+    let last = first;
+    for (let next = last; next !== 0; next = i32[(last + LONG_NEXT) >> 2] as number) last = next;
+    i32[(last + LONG_NEXT) >> 2] = second;
+    return first;
+  }
+
+  #long(unit: number, bytes: number): number {
+    const { i32, kernel } = this.#region;
+    const piece = kernel.pieceAt(unit);
+    i32[(piece + OBJECT_KIND) >> 2] = KIND_LONG;
+    i32[(piece + OBJECT_SERIAL) >> 2] = 0;
+    i32[(piece + LONG_NEXT) >> 2] = 0;
+    i32[(piece + LONG_LENGTH) >> 2] = bytes;
+    kernel.pieceSeal(unit);
+    return piece;
+  }
+
+  #gather(block: number, length: number): void {
+    const { i32, buffer } = this.#region;
+    if (scratch.length < length) scratch = Buffer.allocUnsafeSlow(2 ** Math.ceil(Math.log2(length)));
+    let at = buffer.copy(scratch, 0, block + BLOCK_DATA, block + BLOCK_DATA + this.#blockBytes);
+    const first = i32[(block + BLOCK_REST) >> 2] as number;
+    for (let piece = first; piece !== 0; piece = i32[(piece + LONG_NEXT) >> 2] as number) {
+      const from = piece + OBJECT_HEADER;
+      at += buffer.copy(scratch, at, from, from + (i32[(piece + LONG_LENGTH) >> 2] as number));
+    }
+  }
+
+  #freeRest(block: number): void {
+    const at = (block + BLOCK_REST) >> 2;
+    const first = this.#region.i32[at] as number;
+    this.#region.i32[at] = 0;
+    this.#freeChain(first);
+  }
+
+  #freeChain(first: number): void {
+    for (let piece = first; piece !== 0; ) {
+      const next = this.#region.i32[(piece + LONG_NEXT) >> 2] as number;
+      this.#region.release(this.#region.unitOf(piece));
+      piece = next;
+    }
+  }
+}

@@ -1,0 +1,404 @@
+/**
+ * Queue: a bounded first-in-first-out queue between threads. The ring: ../kernel/ring.ts; blocks: ../kernel/blocks.ts.
+ *
+ * Put  1. a number goes into the mail; anything else is encoded into a block that this thread owns, and what does not fit
+ *         into pieces of the region behind it  2. the kernel claims a position and publishes  3. a consumer is woken if one waits
+ * Get  1. the kernel takes the item  2. decode from the block, which is ours alone  3. free it, and wake a producer if one waits
+ */
+import {
+  BLOCK_DATA,
+  BUSY,
+  CLOSED,
+  DONE,
+  FREED,
+  KIND_QUEUE,
+  QUEUE_BLOCK_STRIDE,
+  QUEUE_BLOCKS,
+  QUEUE_BLOCKS_AT,
+  QUEUE_CODEC,
+  QUEUE_FINISHED,
+  QUEUE_GETTERS,
+  QUEUE_HEAD,
+  QUEUE_HEAD_SEEN,
+  QUEUE_JOINERS,
+  QUEUE_LIMIT,
+  QUEUE_MASK,
+  QUEUE_PUTTERS,
+  QUEUE_SLOTS,
+  QUEUE_TAIL,
+  SLOT_SHIFT,
+  SPARE_BLOCKS,
+  WAKE,
+} from '../kernel/layout.ts';
+import { ClosedError, InvalidHandleError, requireInteger, show } from '../memory/errors.ts';
+import { LivePlace, revives, SharedObject, type SharedObjectOptions } from '../memory/handles.ts';
+import type { Kernel } from '../memory/kernel.ts';
+import { type Place, Region } from '../memory/region.ts';
+import { AGAIN, type AsyncWaitOptions, type Operation, type Parker, type WaitOptions } from '../memory/wait.ts';
+import { type Codec, codec as codecs } from './codec.ts';
+import { type Letter, Messages, Numbers, type Payloads } from './payload.ts';
+
+const MAX_CAPACITY = 2 ** 24;
+const MAX_BLOCK_BYTES = 2 ** 24;
+const DEFAULT_BLOCK_BYTES = 240; // with its header four cache lines
+
+/** Options of `new Queue`. */
+export interface QueueOptions<T> extends SharedObjectOptions {
+  /** How many items it holds at the most, 1 to 16,777,216. */
+  capacity: number;
+  /** How items become bytes; `codec.any` by default: all that `structuredClone` carries. */
+  codec?: Codec<T> | undefined;
+  /** Bytes of a message that need no further memory, 16 to 16,777,216; 240 by default. Longer messages work, more slowly. */
+  blockBytes?: number | undefined;
+  /** @internal Where the positions start, for the specs of the wrap. */
+  position?: number;
+}
+
+/** What `#take` returns when the queue is closed and drained. */
+const ENDED: unique symbol = Symbol('ended');
+
+/**
+ * Many producers, many consumers, in any threads. First in, first out for each producer; each item exactly once; never more
+ * than `capacity` items. `put` waits while it is full and `get` while it is empty, so that producers and consumers balance.
+ * Every value comes out as it went in, `null` and `undefined` included.
+ *
+ * @example
+ * const queue = new Queue<string>({ capacity: 100 });
+ * queue.put('first');
+ * queue.get(); // 'first'
+ */
+export class Queue<T = unknown> extends SharedObject {
+  /** @internal */ readonly kind: number = KIND_QUEUE;
+  readonly capacity: number;
+  readonly #kernel: Kernel;
+  readonly #parker: Parker;
+  readonly #payloads: Payloads<T>;
+  readonly #getters: number;
+  readonly #putters: number;
+
+  /** Makes an empty queue in the region. Throws RangeError, TypeError, RegionFullError. */
+  constructor(options: QueueOptions<T>);
+  /** @internal */
+  constructor(place: LivePlace);
+  constructor(options: QueueOptions<T> | LivePlace) {
+    super(options instanceof LivePlace ? options : create(options));
+    const { region, offset } = this;
+    this.capacity = (region.i32[(offset + QUEUE_LIMIT) >> 2] ?? 0) / 2;
+    this.#kernel = region.kernel;
+    this.#parker = region.parker;
+    const codec = CODECS[region.i32[(offset + QUEUE_CODEC) >> 2] ?? 0] as Codec<T>;
+    this.#payloads = codec.inline ? new Numbers(this, codec, codec.inline) : new Messages(this, codec);
+    this.#getters = offset + QUEUE_GETTERS;
+    this.#putters = offset + QUEUE_PUTTERS;
+  }
+
+  /** Puts an item; blocks while the queue is full. Throws TimeoutError, ClosedError, CodecError, MessageTooLargeError. */
+  put(value: T, options?: WaitOptions): void {
+    const letter = this.#isBehind() ? AGAIN : this.#payloads.write(value);
+    if (letter === AGAIN || !this.#send(letter)) this.#parker.block(this.#putting(value, letter), options);
+  }
+
+  /** Puts an item if there is room; never waits. Throws as `put`. */
+  tryPut(value: T): boolean {
+    const letter = this.#isBehind() ? AGAIN : this.#payloads.write(value);
+    if (letter === AGAIN) return false;
+    const sent = this.#send(letter);
+    if (!sent) this.#payloads.drop(letter);
+    return sent;
+  }
+
+  /** Puts an item without blocking the event loop; items of one thread keep the order of the calls. Rejects as `put` throws. */
+  async putAsync(value: T, options?: AsyncWaitOptions): Promise<void> {
+    const letter = this.#payloads.write(value);
+    return this.#parker.wait(this.#sending(value, letter), options);
+  }
+
+  /**
+   * Puts all items in order, many at a time; blocks while the queue is full. When it throws, a first part of them may have
+   * been put: the error's `done` says how many.
+   */
+  putMany(values: ArrayLike<T>, options?: WaitOptions): void {
+    if (typeof values?.length !== 'number') throw new TypeError(`values must be array-like: got ${show(values)}`);
+    let done = 0;
+    try {
+      while (done < values.length) done += this.#putBatch(values, done, options);
+    } catch (error) {
+      throw Object.assign(error as Error, { done });
+    }
+  }
+
+  #putBatch(values: ArrayLike<T>, from: number, options?: WaitOptions): number {
+    const room = Math.max(1, this.capacity - this.#kernel.ringSize(this.offset));
+    const letters = this.#payloads.writeMany(values, from, room);
+    if (letters === 0) {
+      this.put(values[from] as T, options);
+      return 1;
+    }
+    const attempt = () => {
+      if (this.#isBehind()) return AGAIN;
+      const said = this.#kernel.ringPutMany(this.offset, this.serial, this.region.record, letters);
+      if (said < 0) throw this.#refused(said);
+      return said === BUSY ? AGAIN : said;
+    };
+    let sent = 0;
+    try {
+      const first = attempt();
+      sent = first === AGAIN ? this.#parker.block<number>({ ...this.#writing('putMany'), attempt }, options) : first;
+    } finally {
+      this.#payloads.dropMany(sent, letters);
+    }
+    if (this.#kernel.waiting(this.#getters)) this.#parker.wake(this.#getters, sent);
+    return sent;
+  }
+
+  /** Takes the oldest item; blocks while the queue is empty. Throws TimeoutError, and ClosedError once it is closed and drained. */
+  get(options?: WaitOptions): T {
+    const taken = this.#tryTake();
+    const item = taken === AGAIN ? this.#parker.block(this.#taking(), options) : taken;
+    if (item === ENDED) throw this.#refused(CLOSED);
+    return item;
+  }
+
+  /** Takes the oldest item, or returns `undefined` when there is none; never waits. Throws ClosedError as `get`. */
+  tryGet(): T | undefined {
+    const item = this.#tryTake();
+    if (item === ENDED) throw this.#refused(CLOSED);
+    return item === AGAIN ? undefined : item;
+  }
+
+  /** Takes the oldest item without blocking the event loop. Rejects as `get` throws, or with `signal.reason`. */
+  async getAsync(options?: AsyncWaitOptions): Promise<T> {
+    const item = await this.#parker.wait(this.#taking(), options);
+    if (item === ENDED) throw this.#refused(CLOSED);
+    return item;
+  }
+
+  /** Takes at least one and at most `max` items, as many as are there; blocks while the queue is empty. Throws as `get`. */
+  getMany(max: number, options?: WaitOptions): T[] {
+    requireInteger('max', max, 1, Number.MAX_SAFE_INTEGER);
+    const items: T[] = [];
+    const attempt = () => this.#takeMany(items, max);
+    let taken = attempt();
+    if (taken === AGAIN) taken = this.#parker.block<true | typeof ENDED>({ ...this.#reading(), attempt }, options);
+    if (taken === ENDED) throw this.#refused(CLOSED);
+    return items;
+  }
+
+  #takeMany(items: T[], max: number): true | typeof AGAIN | typeof ENDED {
+    while (items.length < max) {
+      const said = this.#payloads.readMany(items, max - items.length);
+      if (said > 0) continue;
+      if (items.length > 0) break;
+      return this.#notTaken(said);
+    }
+    if (this.#kernel.waiting(this.#putters)) this.#parker.wake(this.#putters, items.length);
+    return true;
+  }
+
+  /** Closes it: `put` throws ClosedError from now on, `get` drains what is there and then throws it. Closing twice is fine. */
+  close(): void {
+    this.region.check(this);
+    this.#kernel.ringClose(this.offset);
+    for (const set of [this.#getters, this.#putters]) this.#parker.wake(set, Number.POSITIVE_INFINITY);
+  }
+
+  /** Whether `close` was called. */
+  get closed(): boolean {
+    this.region.check(this);
+    return this.#kernel.ringClosed(this.offset) !== 0;
+  }
+
+  /** Items in the queue at some instant during the call; may be stale when it returns. */
+  get size(): number {
+    this.region.check(this);
+    return this.#kernel.ringSize(this.offset);
+  }
+
+  /** Whether it was empty at some instant during the call; may be stale when it returns. */
+  get empty(): boolean {
+    return this.size === 0;
+  }
+
+  /** Whether it was full at some instant during the call; may be stale when it returns. */
+  get full(): boolean {
+    return this.size >= this.capacity;
+  }
+
+  /** Says that `n` items which were taken are dealt with. Throws RangeError when there are not so many. */
+  taskDone(n = 1): void {
+    requireInteger('n', n, 1, MAX_CAPACITY);
+    this.region.check(this);
+    const said = this.#kernel.ringFinish(this.offset, n);
+    if (said === BUSY) {
+      const open = this.#kernel.ringUnfinished(this.offset);
+      throw new RangeError(`n must be at most the items of ${this.title} that are not done: got ${n}, there are ${open}`);
+    }
+    if (said === WAKE) this.#parker.wake(this.offset + QUEUE_JOINERS, Number.POSITIVE_INFINITY);
+  }
+
+  /** Blocks until `taskDone` was called for every item that was put. Throws TimeoutError. */
+  join(options?: WaitOptions): void {
+    const join = this.#joining();
+    if (join.attempt() === AGAIN) this.#parker.block(join, options);
+  }
+
+  /** As `join`, without blocking the event loop. */
+  joinAsync(options?: AsyncWaitOptions): Promise<void> {
+    return this.#parker.wait(this.#joining(), options);
+  }
+
+  /** Takes items, blocking, until the queue is closed and drained. */
+  *[Symbol.iterator](): Iterator<T> {
+    for (;;) {
+      const taken = this.#tryTake();
+      const item = taken === AGAIN ? this.#parker.block(this.#taking()) : taken;
+      if (item === ENDED) return;
+      yield item;
+    }
+  }
+
+  /** Takes items, without blocking the event loop, until the queue is closed and drained. */
+  async *[Symbol.asyncIterator](): AsyncIterator<T> {
+    for (;;) {
+      const item = await this.#parker.wait(this.#taking());
+      if (item === ENDED) return;
+      yield item;
+    }
+  }
+
+  #tryTake(): T | typeof AGAIN | typeof ENDED {
+    const said = this.#payloads.take();
+    if (said === DONE) return this.#payloads.read();
+    if (said !== WAKE) return this.#notTaken(said);
+    try {
+      return this.#payloads.read();
+    } finally {
+      this.#parker.wake(this.#putters, 1);
+    }
+  }
+
+  #notTaken(said: number): typeof AGAIN | typeof ENDED {
+    if (said === FREED) throw this.#refused(said);
+    return said === CLOSED ? ENDED : AGAIN;
+  }
+
+  #taking(): Operation<T | typeof ENDED> {
+    return { ...this.#reading(), attempt: () => this.#tryTake() };
+  }
+
+  #reading(): Pick<Operation<never>, 'what' | 'object' | 'set' | 'passOn'> {
+    return {
+      what: `get from ${this.title}`,
+      object: this,
+      set: this.#getters,
+      passOn: () => this.#kernel.waiting(this.#getters) !== 0 && this.#kernel.ringReadable(this.offset) !== 0,
+    };
+  }
+
+  #writing(verb: string): Pick<Operation<never>, 'what' | 'object' | 'set' | 'passOn'> {
+    return {
+      what: `${verb} to ${this.title}`,
+      object: this,
+      set: this.#putters,
+      passOn: () => this.#kernel.waiting(this.#putters) !== 0 && this.#kernel.ringWritable(this.offset) !== 0,
+    };
+  }
+
+  #joining(): Operation<void> {
+    return {
+      what: `join of ${this.title}`,
+      object: this,
+      set: this.offset + QUEUE_JOINERS,
+      attempt: () => {
+        this.region.check(this);
+        return this.#kernel.ringUnfinished(this.offset) === 0 ? undefined : AGAIN;
+      },
+      passOn: () => false,
+    };
+  }
+
+  /** A put of synchronous code: promises of this thread that came first go first. */
+  #putting(value: T, written: Letter | typeof AGAIN): Operation<void> {
+    const send = this.#sending(value, written);
+    return { ...send, attempt: () => (this.#isBehind() ? AGAIN : send.attempt()) };
+  }
+
+  /** Whether promises of this thread still wait to put, after those were served that can go on. */
+  #isBehind(): boolean {
+    if (!this.#parker.hasWaiters(this.#putters)) return false;
+    this.#parker.serve(this.#putters);
+    return this.#parker.hasWaiters(this.#putters);
+  }
+
+  #sending(value: T, written: Letter | typeof AGAIN): Operation<void> {
+    let letter = written;
+    return {
+      ...this.#writing('put'),
+      attempt: () => {
+        if (letter === AGAIN) letter = this.#payloads.write(value);
+        else this.#payloads.mail(letter, value);
+        return letter !== AGAIN && this.#send(letter) ? undefined : AGAIN;
+      },
+      abandon: () => {
+        if (letter !== AGAIN) this.#payloads.drop(letter);
+      },
+    };
+  }
+
+  /** Sends the letter in the mail; false when the queue is full. */
+  #send(letter: Letter): boolean {
+    const said = this.#kernel.ringPut(this.offset, this.serial, this.region.record);
+    if (said === DONE) return true;
+    if (said === BUSY) return false;
+    if (said !== WAKE) throw this.#refused(said, letter);
+    this.#parker.wake(this.#getters, 1);
+    return true;
+  }
+
+  #refused(said: number, letter?: Letter): Error {
+    if (said === FREED) return new InvalidHandleError(`the queue at offset ${this.offset} was freed`);
+    if (letter !== undefined) this.#payloads.drop(letter);
+    return new ClosedError(this.title);
+  }
+}
+
+/** The codecs by their number in the region. */
+const CODECS = [
+  codecs.any,
+  codecs.i32,
+  codecs.u32,
+  codecs.f64,
+  codecs.i64,
+  codecs.bytes,
+  codecs.string,
+  codecs.json,
+] as unknown as readonly Codec<unknown>[];
+
+function create<T>(options: QueueOptions<T>): Place {
+  const { capacity, region = Region.current, name = '', blockBytes = DEFAULT_BLOCK_BYTES, position = 0 } = options;
+  requireInteger('capacity', capacity, 1, MAX_CAPACITY);
+  requireInteger('blockBytes', blockBytes, 16, MAX_BLOCK_BYTES);
+  const number = CODECS.indexOf((options.codec ?? codecs.any) as Codec<unknown>);
+  if (number < 0) throw new TypeError(`codec must be one of codec.*: got ${show(options.codec)}`);
+  const slots = 2 ** Math.ceil(Math.log2(capacity));
+  const blocks = CODECS[number]?.inline ? 0 : capacity + SPARE_BLOCKS;
+  const stride = Math.ceil((BLOCK_DATA + blockBytes) / 64) * 64;
+  const blocksAt = Math.ceil((QUEUE_SLOTS + (slots << SLOT_SHIFT)) / 64) * 64;
+  return region.create(KIND_QUEUE, blocksAt + blocks * stride, name, (offset) => {
+    const words: Record<number, number> = {
+      [QUEUE_MASK]: slots - 1,
+      [QUEUE_LIMIT]: capacity * 2,
+      [QUEUE_CODEC]: number,
+      [QUEUE_BLOCKS]: blocks,
+      [QUEUE_BLOCK_STRIDE]: stride,
+      [QUEUE_BLOCKS_AT]: offset + blocksAt,
+      [QUEUE_TAIL]: position,
+      [QUEUE_HEAD_SEEN]: position,
+      [QUEUE_HEAD]: position,
+      [QUEUE_FINISHED]: position,
+    };
+    for (const [at, value] of Object.entries(words)) region.i32[(offset + Number(at)) >> 2] = value;
+  });
+}
+
+revives(KIND_QUEUE, (place) => new Queue(place));

@@ -1,0 +1,142 @@
+/**
+ * Mutex: inside the lock everything is one after another. The word and its protocol: ../kernel/lock.ts.
+ */
+import { DONE, FREED, KIND_MUTEX, MUTEX_BYTES, MUTEX_WAITERS, WAKE } from '../kernel/layout.ts';
+import { DeadlockError, InvalidHandleError, NotOwnerError } from '../memory/errors.ts';
+import { LivePlace, revives, SharedObject, type SharedObjectOptions } from '../memory/handles.ts';
+import type { Kernel } from '../memory/kernel.ts';
+import { Region } from '../memory/region.ts';
+import { AGAIN, type AsyncWaitOptions, type Operation, type Parker, type WaitOptions } from '../memory/wait.ts';
+
+/**
+ * A lock between threads and between async tasks of one thread. Nobody else enters while it is held; it is not re-entrant.
+ * Locking is a compare-exchange in shared memory, and a thread sleeps only when it must wait. Whoever locks sees all that
+ * was written under the lock before. Waiters are not served in strict order: a thread that is awake may come first.
+ *
+ * @example
+ * const mutex = new Mutex({ name: 'stock' });
+ * const left = mutex.with(() => --stock[0]);
+ */
+export class Mutex extends SharedObject {
+  /** @internal */ readonly kind: number = KIND_MUTEX;
+  readonly #kernel: Kernel;
+  readonly #parker: Parker;
+  readonly #owner: number;
+
+  /** Makes an unlocked mutex in the region. Throws RegionFullError. */
+  constructor(options?: SharedObjectOptions);
+  /** @internal */
+  constructor(place: LivePlace);
+  constructor(options: SharedObjectOptions | LivePlace = {}) {
+    super(options instanceof LivePlace ? options : create(options));
+    this.#kernel = this.region.kernel;
+    this.#parker = this.region.parker;
+    this.#owner = this.region.slot + 1;
+  }
+
+  /**
+   * Locks, and blocks the thread until it can. Throws TimeoutError after `timeout` milliseconds, and DeadlockError when
+   * this thread holds it already: nobody else could unlock it while the thread blocks.
+   */
+  lock(options?: WaitOptions): this {
+    return this.#kernel.lock(this.offset, this.serial, this.#owner) === DONE ? this : this.#lockContended(options);
+  }
+
+  #lockContended(options?: WaitOptions): this {
+    if (this.#kernel.lockOwner(this.offset) === this.#owner) {
+      this.region.check(this);
+      throw new DeadlockError(`${this.title} is held by this thread already (slot ${this.region.slot})`);
+    }
+    return this.#parker.block(this.#operation(), options);
+  }
+
+  /** Locks if nobody holds it; never waits. */
+  tryLock(): boolean {
+    const said = this.#kernel.lock(this.offset, this.serial, this.#owner);
+    if (said === FREED) throw this.#freed();
+    return said === DONE;
+  }
+
+  /** Locks without blocking the event loop; rejects with TimeoutError or with `signal.reason`. */
+  lockAsync(options?: AsyncWaitOptions): Promise<this> {
+    return this.#parker.wait(this.#operation(), options);
+  }
+
+  /** Unlocks, and wakes one waiter if there is any. Throws NotOwnerError when this thread does not hold it. */
+  unlock(): void {
+    const said = this.#kernel.unlock(this.offset, this.serial, this.#owner);
+    if (said !== DONE) this.#unlockContended(said);
+  }
+
+  #unlockContended(said: number): void {
+    if (said === WAKE) {
+      this.#parker.wake(this.offset + MUTEX_WAITERS, 1);
+      return;
+    }
+    if (said === FREED) throw this.#freed();
+    const owner = this.owner;
+    const holder = owner < 0 ? 'nobody holds it' : `the thread in slot ${owner} holds it`;
+    throw new NotOwnerError(`the thread in slot ${this.region.slot} cannot unlock ${this.title}: ${holder}`);
+  }
+
+  /** Runs `fn` under the lock; unlocks when it returned or threw. */
+  with<R>(fn: () => R, options?: WaitOptions): R {
+    this.lock(options);
+    try {
+      return fn();
+    } finally {
+      this.unlock();
+    }
+  }
+
+  /** Runs `fn` under the lock without blocking the event loop; unlocks when its promise is settled. */
+  async withAsync<R>(fn: () => R | Promise<R>, options?: AsyncWaitOptions): Promise<R> {
+    await this.lockAsync(options);
+    try {
+      return await fn();
+    } finally {
+      this.unlock();
+    }
+  }
+
+  /** Whether somebody held it at some instant during the call. */
+  get locked(): boolean {
+    return this.owner >= 0;
+  }
+
+  /** The slot of the thread that held it at some instant during the call; -1 for nobody. */
+  get owner(): number {
+    this.region.check(this);
+    return this.#kernel.lockOwner(this.offset) - 1;
+  }
+
+  /** Unlocks if this thread holds it, so that `using guard = mutex.lock()` may also unlock early. */
+  [Symbol.dispose](): void {
+    if (this.owner === this.region.slot) this.unlock();
+  }
+
+  #operation(): Operation<this> {
+    const result = (said: number) => {
+      if (said === FREED) throw this.#freed();
+      return said === DONE ? this : AGAIN;
+    };
+    return {
+      what: `lock of ${this.title}`,
+      object: this,
+      set: this.offset + MUTEX_WAITERS,
+      glance: () => result(this.#kernel.lock(this.offset, this.serial, this.#owner)),
+      attempt: () => result(this.#kernel.lockContended(this.offset, this.serial, this.#owner)),
+      passOn: () => this.#kernel.lockAbandon(this.offset) === WAKE,
+    };
+  }
+
+  #freed(): InvalidHandleError {
+    return new InvalidHandleError(`the mutex at offset ${this.offset} was freed`);
+  }
+}
+
+function create({ region = Region.current, name = '' }: SharedObjectOptions): ReturnType<Region['create']> {
+  return region.create(KIND_MUTEX, MUTEX_BYTES, name);
+}
+
+revives(KIND_MUTEX, (place) => new Mutex(place));
