@@ -7,7 +7,13 @@ import asc from 'assemblyscript/asc';
 
 const KERNEL_BUDGET = 8 * 1024; // bytes of dist/lib/kernel/kernel.wasm
 const kernel = 'dist/lib/kernel/kernel.wasm';
-const kernelSources = ['lib/kernel/pieces.ts', 'lib/kernel/waiters.ts', 'lib/kernel/lock.ts', 'lib/kernel/ring.ts', 'lib/kernel/blocks.ts'];
+const kernelSources = [
+  'lib/kernel/pieces.ts',
+  'lib/kernel/waiters.ts',
+  'lib/kernel/lock.ts',
+  'lib/kernel/ring.ts',
+  'lib/kernel/blocks.ts',
+];
 
 await buildKernel();
 buildTypeScript();

@@ -1,105 +1,127 @@
-// 171,075 cities through three stages of threads with queues between them, and again in one thread for comparison.
+// All cities of the world through three stages of threads, with queues between them; then the same work in one thread.
 import { availableParallelism } from 'node:os';
 import process from 'node:process';
 import { isDeepStrictEqual } from 'node:util';
 import { Presets, SingleBar } from 'cli-progress';
-import { codec, Pool, Queue, type Thread } from '../lib/index.ts';
+import { codec, Pool, Queue } from '../lib/index.ts';
 import { capitals } from './capitals.ts';
-import type * as Cities from './cities.worker.ts';
-import type { City } from './cities.worker.ts';
-import type { Answer, Located } from './tally.ts';
+import type * as Stages from './cities.worker.ts';
+import type { City, Outcome } from './cities.worker.ts';
+import type { Located } from './tally.ts';
 
 const CORES = availableParallelism();
 const LOCATORS = Math.max(2, CORES);
-const CAPACITY = 1024; // What waits in a queue is never more, however large the file is.
+const CAPACITY = 1024; // No queue ever holds more, however many cities there are.
 
-const pool = new Pool<typeof Cities>(new URL('./cities.worker.js', import.meta.url), { threads: 1 });
+const pool = new Pool<typeof Stages>(new URL('./cities.worker.js', import.meta.url), { threads: 1 });
 try {
-  console.log(`cities: the geohash of each and the nearest of ${capitals.length} capitals\n`);
-  const many = await run('pipeline', pipeline);
-  const one = await run('one thread', (progress) => pool.spawn('alone', progress).join());
-  const same = isDeepStrictEqual(many.answer, one.answer);
-  tell(many.answer);
-  compare(many, one, same);
+  console.log(`cities: the geohash of each, and which of ${capitals.length} capitals is the nearest\n`);
+  const many = await timed('pipeline', pipeline);
+  const one = await timed('one thread', (progress) => pool.spawn('alone', progress).join());
+  const same = isDeepStrictEqual(many.outcome, one.outcome);
+  tell(many.outcome);
+  compare(many, one);
+  console.log(same ? '  both ways gave the same answer' : '  the two answers DIFFER');
   process.exitCode = same ? 0 : 1;
 } finally {
   await pool.close();
 }
 
 /** One thread reads, as many as there are cores locate, one counts. */
-async function pipeline(progress: Queue<number>): Promise<Answer> {
+async function pipeline(progress: Queue<number>): Promise<Outcome> {
   const cities = new Queue<City>({ capacity: CAPACITY, name: 'cities' });
   const located = new Queue<Located>({ capacity: CAPACITY, name: 'located' });
-  const locators = Array.from({ length: LOCATORS }, () => pool.spawn('locate', cities, located));
-  const [, , [answer]] = await Promise.all([
-    stage([pool.spawn('read', cities, progress)], [cities]),
-    stage(locators, [cities, located]),
-    stage([pool.spawn('count', located)], [located]),
+  const locators = Array.from({ length: LOCATORS }, () => pool.spawn('locate', cities, located).join());
+  const [rejected, , answer] = await Promise.all([
+    stage(pool.spawn('read', cities, progress).join(), cities),
+    stage(Promise.all(locators), cities, located),
+    stage(pool.spawn('count', located).join(), located),
   ]);
-  return answer as Answer;
+  return { ...answer, rejected };
 }
 
-/** A stage that is over, well or not, closes the queues on both its sides: the next one drains and ends, and nobody waits for ever. */
-async function stage<T>(threads: Thread<T>[], queues: { close(): void }[]): Promise<T[]> {
+/** A stage that is over, well or not, closes the queues on both its sides: what is behind it drains and ends, and nobody waits for ever. */
+async function stage<T>(work: Promise<T>, ...queues: { close(): void }[]): Promise<T> {
   try {
-    return await Promise.all(threads.map((thread) => thread.join()));
+    return await work;
   } finally {
     for (const queue of queues) queue.close();
   }
 }
 
 interface Timed {
-  readonly answer: Answer;
+  readonly outcome: Outcome;
   readonly seconds: number;
 }
 
-async function run(label: string, work: (progress: Queue<number>) => Promise<Answer>): Promise<Timed> {
-  const progress = new Queue({ capacity: 64, codec: codec.f64 });
+async function timed(label: string, work: (progress: Queue<number>) => Promise<Outcome>): Promise<Timed> {
+  const progress = new Queue<number>({ capacity: 64, codec: codec.f64 });
   const shown = process.stdout.isTTY ? showBar(label, progress) : showLines(label, progress);
   const start = performance.now();
-  const answer = await work(progress).finally(() => progress.close());
+  const outcome = await work(progress).finally(() => progress.close());
   const seconds = (performance.now() - start) / 1000;
   await shown;
-  return { answer, seconds };
+  return { outcome, seconds };
 }
 
 async function showBar(label: string, progress: Queue<number>): Promise<void> {
-  const bar = new SingleBar(
-    { format: `  ${label} {bar} {percentage} %`, clearOnComplete: true },
-    Presets.shades_classic,
-  );
+  const format = `  ${label.padEnd(12)}{bar} {percentage} %`;
+  const bar = new SingleBar({ format, clearOnComplete: true }, Presets.shades_classic);
   bar.start(100, 0);
-  for await (const share of progress) bar.update(Math.round(100 * share));
+  for await (const share of progress) bar.update(Math.floor(100 * share));
   bar.stop();
 }
 
 async function showLines(label: string, progress: Queue<number>): Promise<void> {
-  let next = 0.25;
+  let next = 25;
   for await (const share of progress) {
-    if (share < next) continue;
-    console.log(`  ${label.padEnd(12)}${(100 * next).toFixed(0)} %`);
-    next += 0.25;
+    for (; 100 * share >= next; next += 25) console.log(`  ${label.padEnd(12)}${next} %`);
   }
 }
 
-function tell({ cities, capitals, meanKm, farthest, busiest }: Answer): void {
-  const [cell, most] = busiest;
-  const names = capitals.map(([name, nearest]) => `${name} ${nearest.toLocaleString('en')}`);
+function tell({ cities, rejected, capitals, meanMetres, farthest, busiest }: Outcome): void {
   console.log(`
-  cities        ${cities.toLocaleString('en')}
-  most around   ${names.join(', ')}
-  mean          ${meanKm.toFixed(3)} km to the capital
-  farthest      ${farthest.city}, ${(farthest.metres / 1000).toFixed(3)} km from ${farthest.capital}
-  busiest cell  ${cell}, ${most.toLocaleString('en')} cities
+  cities        ${whole(cities)}, and ${whole(rejected)} records that are none
+  most around   ${capitals.map(([name, around]) => `${name} ${whole(around)}`).join(', ')}
+  mean          ${whole(meanMetres / 1000)} km to the capital
+  farthest      ${farthest.city}, ${whole(farthest.metres / 1000)} km from ${farthest.capital}
+  busiest cell  ${busiest[0]} with ${whole(busiest[1])}
 `);
 }
 
-function compare(many: Timed, one: Timed, same: boolean): void {
-  const row = (label: string, { answer, seconds }: Timed): string =>
-    `  ${label.padEnd(40)}${seconds.toFixed(2).padStart(6)} s  ${Math.round(answer.cities / seconds)} cities/s`;
-  console.log(row(`1 reads, ${LOCATORS} locate, 1 counts, on ${CORES} cores`, many));
-  console.log(row('one thread', one));
-  console.log(
-    `  ${(one.seconds / many.seconds).toFixed(1)} times as fast, and ${same ? 'the same answer' : 'NOT the same answer'}`,
-  );
+function compare(many: Timed, one: Timed): void {
+  const row = (label: string, ...cells: string[]) =>
+    console.log(`  ${label.padEnd(30)}${cells.map((cell) => cell.padStart(10)).join('')}`);
+  const run = (label: string, { outcome, seconds }: Timed) =>
+    row(label, seconds.toFixed(2), whole(outcome.cities / seconds));
+  row('', 'seconds', 'cities/s');
+  run(`1 reads, ${LOCATORS} locate, 1 counts`, many);
+  run('one thread', one);
+  row(`speed-up on ${CORES} cores`, (one.seconds / many.seconds).toFixed(2));
 }
+
+function whole(number: number): string {
+  return Math.round(number).toLocaleString('en');
+}
+
+// Output:
+// cities: the geohash of each, and which of 195 capitals is the nearest
+//
+//   pipeline    25 %
+//   pipeline    50 %
+//   pipeline    75 %
+//   one thread  25 %
+//   one thread  50 %
+//   one thread  75 %
+//
+//   cities        171,075, and 0 records that are none
+//   most around   Mexico City 11,121, Washington 8,959, Ottawa 6,242
+//   mean          432 km to the capital
+//   farthest      Kodiak Station US, 5,196 km from Ottawa
+//   busiest cell  u0qj with 187
+//
+//                                    seconds  cities/s
+//   1 reads, … locate, 1 counts …
+//   one thread …
+//   speed-up on … cores …
+//   both ways gave the same answer

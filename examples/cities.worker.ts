@@ -11,9 +11,14 @@ export interface City extends Point {
   readonly country: string;
 }
 
+export interface Outcome extends Answer {
+  /** Records that are no cities. */
+  readonly rejected: number;
+}
+
 const BATCH = 256;
 
-/** Stage 1: reads the file and sends what is a city; says how far it is, from 0 to 1, and returns how many were none. */
+/** Stage 1: parses the file, sends what is a city, and returns how many records were none. Its progress goes from 0 to 1. */
 export function read(cities: Queue<City>, progress: Queue<number>): number {
   const records = load();
   let rejected = 0;
@@ -40,15 +45,17 @@ export function count(located: Queue<Located>): Answer {
 }
 
 /** All of it in one thread, without a queue between. */
-export function alone(progress: Queue<number>): Answer {
+export function alone(progress: Queue<number>): Outcome {
   const tally = new Tally();
   const records = load();
+  let rejected = 0;
   for (const [at, record] of records.entries()) {
     const city = toCity(record);
     if (city) tally.add(toLocated(city));
+    else rejected++;
     if (at % BATCH === 0) progress.tryPut(at / records.length);
   }
-  return tally.answer();
+  return { ...tally.answer(), rejected };
 }
 
 /** What is in the queue, many at a time, until it is closed and empty. */
@@ -65,25 +72,23 @@ function load(): unknown[] {
   return JSON.parse(readFileSync(file, 'utf8'));
 }
 
-/** The record as a city, or nothing if its name, its country or its place cannot be one. */
+/** The record as a city, or nothing if its name, its country or its coordinates cannot be meant. */
 export function toCity(record: unknown): City | undefined {
   const { name, country, lat, lng } = Object(record);
-  const city = { name, country, lat: degrees(lat, 90), lng: degrees(lng, 180) };
-  const valid = isText(name) && /^[A-Z]{2}$/.test(country) && !Number.isNaN(city.lat + city.lng);
-  return valid ? city : undefined;
-}
-
-function degrees(text: unknown, limit: number): number {
-  const number = isText(text) ? Number(text) : Number.NaN;
-  return Math.abs(number) <= limit ? number : Number.NaN;
+  if (!isText(name) || !isText(country) || !/^[A-Z]{2}$/.test(country)) return undefined;
+  if (!isDegrees(lat, 90) || !isDegrees(lng, 180)) return undefined;
+  return { name, country, lat: Number(lat), lng: Number(lng) };
 }
 
 function isText(value: unknown): value is string {
   return typeof value === 'string' && value.trim() !== '';
 }
 
+function isDegrees(value: unknown, most: number): boolean {
+  return isText(value) && Math.abs(Number(value)) <= most;
+}
+
 function toLocated(city: City): Located {
-  const { capital, km } = nearestCapital(city);
-  const name = `${city.name} ${city.country}`;
-  return { city: name, geohash: geohash(city), capital: capital.name, metres: Math.round(km * 1000) };
+  const { capital, metres } = nearestCapital(city);
+  return { city: `${city.name} ${city.country}`, geohash: geohash(city), capital, metres: Math.round(metres) };
 }

@@ -1,6 +1,9 @@
-import { type Capital, capitals, type Point } from './capitals.ts';
+import { capitals, type Point } from './capitals.ts';
 
-const EARTH_RADIUS = 6371.0088; // km, the mean radius of the International Union of Geodesy and Geophysics
+// The ellipsoid WGS 84, on which coordinates are given.
+const EQUATOR = 6_378_137; // metres, the radius
+const FLATTENING = 1 / 298.257223563;
+
 const DIGITS = '0123456789bcdefghjkmnpqrstuvwxyz';
 
 /** The geohash of a point (Gustavo Niemeyer, 2008): each bit halves the cell, east and north by turns. Nine digits are about 5 m. */
@@ -25,23 +28,33 @@ export function geohash({ lat, lng }: Point, length = 9): string {
   return hash;
 }
 
-/** The great-circle distance in km, by the haversine formula. */
+/** The distance in metres on the ellipsoid (Walter D. Lambert, 1942): right to some ten metres over thousands of kilometres. */
 export function distance(from: Point, to: Point): number {
-  const north = Math.sin(radians(to.lat - from.lat) / 2) ** 2;
-  const east = Math.sin(radians(to.lng - from.lng) / 2) ** 2;
-  const haversine = north + Math.cos(radians(from.lat)) * Math.cos(radians(to.lat)) * east;
-  return 2 * EARTH_RADIUS * Math.asin(Math.min(1, Math.sqrt(haversine)));
+  const north = reducedLatitude(from);
+  const south = reducedLatitude(to);
+  const middle = (north + south) / 2;
+  const half = (south - north) / 2;
+  const turn = radians(to.lng - from.lng) / 2;
+  const haversine = Math.sin(half) ** 2 + Math.cos(north) * Math.cos(south) * Math.sin(turn) ** 2;
+  const angle = 2 * Math.asin(Math.min(1, Math.sqrt(haversine)));
+  if (haversine === 0 || haversine >= 1) return EQUATOR * angle; // the same point, or the opposite one
+  const x = ((angle - Math.sin(angle)) * (Math.sin(middle) * Math.cos(half)) ** 2) / (1 - haversine);
+  const y = ((angle + Math.sin(angle)) * (Math.cos(middle) * Math.sin(half)) ** 2) / haversine;
+  return EQUATOR * (angle - (FLATTENING / 2) * (x + y));
 }
 
-/** The nearest of all capitals, each of them tried, and how far it is in km. */
-export function nearestCapital(point: Point): { capital: Capital; km: number } {
-  const [first, ...others] = capitals as [Capital, ...Capital[]];
-  const nearest = { capital: first, km: distance(point, first) };
-  for (const capital of others) {
-    const km = distance(point, capital);
-    if (km < nearest.km) Object.assign(nearest, { capital, km });
+/** The nearest of all capitals, each of them tried, and how far it is. */
+export function nearestCapital(point: Point): { capital: string; metres: number } {
+  let nearest = { capital: '', metres: Number.POSITIVE_INFINITY };
+  for (const capital of capitals) {
+    const metres = distance(point, capital);
+    if (metres < nearest.metres) nearest = { capital: capital.name, metres };
   }
   return nearest;
+}
+
+function reducedLatitude({ lat }: Point): number {
+  return Math.atan((1 - FLATTENING) * Math.tan(radians(lat)));
 }
 
 function radians(degrees: number): number {

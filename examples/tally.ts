@@ -14,7 +14,7 @@ export interface Answer {
   /** The three capitals that are the nearest one of most cities, most first. */
   readonly capitals: readonly (readonly [name: string, cities: number])[];
   /** From a city to its capital. */
-  readonly meanKm: number;
+  readonly meanMetres: number;
   readonly farthest: Located;
   /** Four digits of a geohash, at most 39 km by 20 km, and how many cities are in it. */
   readonly busiest: readonly [cell: string, cities: number];
@@ -42,7 +42,7 @@ export class Tally {
     return {
       cities: this.#cities,
       capitals: mostFirst(this.#capitals).slice(0, 3),
-      meanKm: this.#metres / this.#cities / 1000,
+      meanMetres: this.#metres / this.#cities,
       farthest: this.#farthest,
       busiest,
     };

@@ -10,7 +10,7 @@
  *
  * Invariant: at any instant the state says who is responsible for the block: nobody, a thread, or the ring.
  */
-import { BLOCK_FREE, BLOCK_STATE, QUEUE_BLOCKS, QUEUE_BLOCKS_AT, QUEUE_BLOCK_STRIDE } from './layout';
+import { BLOCK_FREE, BLOCK_STATE, QUEUE_BLOCK_STRIDE, QUEUE_BLOCKS, QUEUE_BLOCKS_AT } from './layout';
 
 /** Claims a block for `owner`, looking from block `from` on: its index, or -1 when none is free. */
 export function blockClaim(q: usize, owner: i32, from: i32): i32 {
@@ -19,12 +19,12 @@ export function blockClaim(q: usize, owner: i32, from: i32): i32 {
   for (let looked = 0; looked < blocks; looked++) {
     const block = blockAt(q, index);
     if (
-      atomic.load<i32>(block, BLOCK_STATE) == BLOCK_FREE &&
-      atomic.cmpxchg<i32>(block, BLOCK_FREE, owner << 1, BLOCK_STATE) == BLOCK_FREE
+      atomic.load<i32>(block, BLOCK_STATE) === BLOCK_FREE &&
+      atomic.cmpxchg<i32>(block, BLOCK_FREE, owner << 1, BLOCK_STATE) === BLOCK_FREE
     ) {
       return index;
     }
-    if (++index == blocks) index = 0;
+    if (++index === blocks) index = 0;
   }
   return -1;
 }

@@ -80,9 +80,9 @@ export const LONG_LENGTH = 12; // bytes of the message in this piece
 export const MUTEX_WORD = 8; // on the header's line, so that a lock touches one line
 export const MUTEX_WAITERS = 64;
 export const MUTEX_BYTES = 128;
-export const UNLOCKED = 0; // nobody holds it
-export const OWNER = 0xffff; // mask: slot + 1 of the thread that holds it
-export const CONTENDED = 0x10000; // held, and somebody sleeps
+export const OWNER = 0x3ff; // mask: slot + 1 of the thread that holds it, 0 for nobody
+export const CONTENDED = 0x400; // held, and somebody sleeps
+export const STAMP_SHIFT = 12; // above: the low bits of the serial, so that a stale handle fails in the compare-exchange itself
 
 // Queue
 export const QUEUE_MASK = 64; // slots - 1; slots are the next power of two of the capacity

@@ -25,24 +25,19 @@ import {
   REGION_TABLE_AT,
   REGION_UNITS,
   REGION_WANTED,
+  STAMP_SHIFT,
   UNIT,
   USED,
 } from './layout';
 
-// @ts-ignore: decorator
-@inline
 function word(state: i32, units: i32): i64 {
-  return (<i64>state << 32) | <i64>units;
+  return ((<i64>state) << 32) | <i64>units;
 }
 
-// @ts-ignore: decorator
-@inline
 function tag(unit: i32): usize {
   return <usize>(load<i32>(0, REGION_TABLE_AT) + (unit << 3));
 }
 
-// @ts-ignore: decorator
-@inline
 function stateOf(w: i64): i32 {
   return <i32>(w >>> 32);
 }
@@ -54,12 +49,12 @@ export function pieceClaim(units: i32, slot: i32, zeroed: bool): i32 {
   while (unit < all) {
     const seen = atomic.load<i64>(tag(unit));
     const state = stateOf(seen);
-    if (state == INTERIOR) {
+    if (state === INTERIOR) {
       unit = 0;
       continue;
     }
-    if (state == FREE && reachable(unit, <i32>seen, units, all)) {
-      if (atomic.cmpxchg<i64>(tag(unit), seen, word(HELD + slot, <i32>seen)) != seen) continue;
+    if (state === FREE && reachable(unit, <i32>seen, units, all)) {
+      if (atomic.cmpxchg<i64>(tag(unit), seen, word(HELD + slot, <i32>seen)) !== seen) continue;
       const have = lengthen(unit, <i32>seen, units, all, slot);
       if (have >= units) {
         cut(unit, have, units, slot);
@@ -77,7 +72,7 @@ export function pieceClaim(units: i32, slot: i32, zeroed: bool): i32 {
 function reachable(unit: i32, have: i32, units: i32, all: i32): bool {
   while (have < units && unit + have < all) {
     const next = atomic.load<i64>(tag(unit + have));
-    if (stateOf(next) != FREE) return false;
+    if (stateOf(next) !== FREE) return false;
     have += <i32>next;
   }
   return have >= units;
@@ -88,8 +83,8 @@ function lengthen(unit: i32, length: i32, units: i32, all: i32, slot: i32): i32 
   while (have < units && unit + have < all) {
     const behind = tag(unit + have);
     const next = atomic.load<i64>(behind);
-    if (stateOf(next) != FREE) break;
-    if (atomic.cmpxchg<i64>(behind, next, word(HELD + slot, <i32>next)) != next) continue;
+    if (stateOf(next) !== FREE) break;
+    if (atomic.cmpxchg<i64>(behind, next, word(HELD + slot, <i32>next)) !== next) continue;
     have += <i32>next;
     atomic.store<i64>(tag(unit), word(HELD + slot, have));
     atomic.store<i64>(behind, 0);
@@ -98,7 +93,7 @@ function lengthen(unit: i32, length: i32, units: i32, all: i32, slot: i32): i32 
 }
 
 function cut(unit: i32, have: i32, units: i32, slot: i32): void {
-  if (have == units) return;
+  if (have === units) return;
   const rest = tag(unit + units);
   atomic.store<i64>(rest, word(HELD + slot, have - units));
   atomic.store<i64>(tag(unit), word(HELD + slot, units));
@@ -114,7 +109,7 @@ function use(unit: i32, units: i32, zeroed: bool): void {
   }
   while (high < end) {
     const seen = atomic.cmpxchg<i32>(0, high, end, REGION_HIGH);
-    if (seen == high) break;
+    if (seen === high) break;
     high = seen;
   }
 }
@@ -133,13 +128,13 @@ export function pieceSeal(unit: i32): void {
 /** Frees a USED piece; says whether it was one. */
 export function pieceFree(unit: i32): bool {
   const seen = atomic.load<i64>(tag(unit));
-  return stateOf(seen) == USED && atomic.cmpxchg<i64>(tag(unit), seen, word(FREE, <i32>seen)) == seen;
+  return stateOf(seen) === USED && atomic.cmpxchg<i64>(tag(unit), seen, word(FREE, <i32>seen)) === seen;
 }
 
 /** How long the piece at `unit` is, in units; 0 when no piece begins there. */
 export function pieceUnits(unit: i32): i32 {
   const seen = atomic.load<i64>(tag(unit));
-  return stateOf(seen) == INTERIOR ? 0 : <i32>seen;
+  return stateOf(seen) === INTERIOR ? 0 : <i32>seen;
 }
 
 /** The state of the piece at `unit`. */
@@ -154,13 +149,13 @@ export function spaceWant(): void {
 
 /** After a free: whether some producer waits for it. */
 export function spaceWanted(): bool {
-  return atomic.load<i32>(0, REGION_WANTED) != 0 && atomic.xchg<i32>(0, 0, REGION_WANTED) != 0;
+  return atomic.load<i32>(0, REGION_WANTED) !== 0 && atomic.xchg<i32>(0, 0, REGION_WANTED) !== 0;
 }
 
-/** A number that no other object of the region has (until 2^31 were made). */
+/** A number that no other object of the region has (until 2^31 were made), its low bits never all zero: see lock.ts. */
 export function nextSerial(): i32 {
   while (true) {
     const serial = (atomic.add<i32>(0, 1, REGION_SERIAL) + 1) & 0x7fffffff;
-    if (serial != 0) return serial;
+    if (serial << STAMP_SHIFT !== 0) return serial;
   }
 }

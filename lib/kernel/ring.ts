@@ -52,14 +52,10 @@ import {
 } from './layout';
 import { waiting } from './waiters';
 
-// @ts-ignore: decorator
-@inline
 function slotAt(q: usize, position: i32): usize {
   return q + QUEUE_SLOTS + <usize>(((<u32>position >> 1) & <u32>load<i32>(q, QUEUE_MASK)) << SLOT_SHIFT);
 }
 
-// @ts-ignore: decorator
-@inline
 function room(q: usize, tail: i32): i32 {
   const limit = load<i32>(q, QUEUE_LIMIT);
   const seen = tail - atomic.load<i32>(q, QUEUE_HEAD_SEEN);
@@ -70,36 +66,32 @@ function room(q: usize, tail: i32): i32 {
   return <u32>used < <u32>limit ? limit - used : 0;
 }
 
-// @ts-ignore: decorator
-@inline
 function claim(q: usize, me: usize, tail: i32, count: i32): bool {
   store<i32>(me, <i32>q, THREAD_INTENT_QUEUE);
   store<i32>(me, tail, THREAD_INTENT_POSITION);
   store<i32>(me, count, THREAD_INTENT_COUNT);
-  return atomic.cmpxchg<i32>(q, tail, tail + (count << 1), QUEUE_TAIL) == tail;
+  return atomic.cmpxchg<i32>(q, tail, tail + (count << 1), QUEUE_TAIL) === tail;
 }
 
-// @ts-ignore: decorator
-@inline
 function said(set: usize): i32 {
   return waiting(set) ? WAKE : DONE;
 }
 
 /** Puts the 8 bytes of the caller's mail: DONE, WAKE (a consumer waits), BUSY (full), CLOSED or FREED. */
 export function ringPut(q: usize, serial: i32, me: usize): i32 {
-  if (load<i32>(q, OBJECT_SERIAL) != serial) return FREED;
+  if (load<i32>(q, OBJECT_SERIAL) !== serial) return FREED;
   while (true) {
     const tail = atomic.load<i32>(q, QUEUE_TAIL);
-    if ((tail & CLOSED_BIT) != 0) return CLOSED;
-    if (room(q, tail) == 0) {
-      if (atomic.load<i32>(q, QUEUE_TAIL) == tail) return BUSY;
+    if ((tail & CLOSED_BIT) !== 0) return CLOSED;
+    if (room(q, tail) === 0) {
+      if (atomic.load<i32>(q, QUEUE_TAIL) === tail) return BUSY;
       continue;
     }
     if (!claim(q, me, tail, 1)) continue;
     const slot = slotAt(q, tail);
     const payload = load<i64>(me, THREAD_MAIL);
     store<i64>(slot, payload, SLOT_PAYLOAD);
-    if (load<i32>(q, QUEUE_BLOCKS) != 0) atomic.store<i32>(<usize>payload, tail | 1, BLOCK_STATE);
+    if (load<i32>(q, QUEUE_BLOCKS) !== 0) atomic.store<i32>(<usize>payload, tail | 1, BLOCK_STATE);
     // Publishes: the payload, and the block that it names. By: this store. Seen after: the load in ringGet().
     atomic.store<i32>(slot, tail | 1);
     return said(q + QUEUE_GETTERS);
@@ -108,23 +100,23 @@ export function ringPut(q: usize, serial: i32, me: usize): i32 {
 
 /** Puts the first of `count` payloads of the caller's batch, as many as there is room for: how many, BUSY, CLOSED or FREED. */
 export function ringPutMany(q: usize, serial: i32, me: usize, count: i32): i32 {
-  if (load<i32>(q, OBJECT_SERIAL) != serial) return FREED;
+  if (load<i32>(q, OBJECT_SERIAL) !== serial) return FREED;
   while (true) {
     const tail = atomic.load<i32>(q, QUEUE_TAIL);
-    if ((tail & CLOSED_BIT) != 0) return CLOSED;
+    if ((tail & CLOSED_BIT) !== 0) return CLOSED;
     let free = room(q, tail) >> 1;
     if (free < count && free > 0) {
       // the remembered head may be old: a batch is worth a look at the true one
       const used = tail - atomic.load<i32>(q, QUEUE_HEAD);
       if (<u32>used < <u32>load<i32>(q, QUEUE_LIMIT)) free = (load<i32>(q, QUEUE_LIMIT) - used) >> 1;
     }
-    if (free == 0) {
-      if (atomic.load<i32>(q, QUEUE_TAIL) == tail) return BUSY;
+    if (free === 0) {
+      if (atomic.load<i32>(q, QUEUE_TAIL) === tail) return BUSY;
       continue;
     }
     const n = min(count, free);
     if (!claim(q, me, tail, n)) continue;
-    const blocks = load<i32>(q, QUEUE_BLOCKS) != 0;
+    const blocks = load<i32>(q, QUEUE_BLOCKS) !== 0;
     for (let i = n - 1; i >= 0; i--) {
       const position = tail + (i << 1);
       const slot = slotAt(q, position);
@@ -141,59 +133,59 @@ export function ringPutMany(q: usize, serial: i32, me: usize, count: i32): i32 {
 
 /** Takes one item into the caller's mail: DONE, WAKE (a producer waits), BUSY (empty), CLOSED (and drained) or FREED. */
 export function ringGet(q: usize, serial: i32, me: usize): i32 {
-  if (load<i32>(q, OBJECT_SERIAL) != serial) return FREED;
+  if (load<i32>(q, OBJECT_SERIAL) !== serial) return FREED;
   while (true) {
     const head = atomic.load<i32>(q, QUEUE_HEAD);
     const slot = slotAt(q, head);
-    if (atomic.load<i32>(slot) == (head | 1)) {
+    if (atomic.load<i32>(slot) === (head | 1)) {
       const payload = load<i64>(slot, SLOT_PAYLOAD);
-      if (atomic.cmpxchg<i32>(q, head, head + 2, QUEUE_HEAD) != head) continue;
+      if (atomic.cmpxchg<i32>(q, head, head + 2, QUEUE_HEAD) !== head) continue;
       store<i64>(me, payload, THREAD_MAIL);
       return said(q + QUEUE_PUTTERS);
     }
     const left = ahead(q, head);
-    if (left != DONE) return left;
+    if (left !== DONE) return left;
   }
 }
 
 /** As ringGet, of a queue whose items are blocks: the mail is the address of a block that `owner` now owns. */
 export function ringGetBlock(q: usize, serial: i32, me: usize, owner: i32): i32 {
-  if (load<i32>(q, OBJECT_SERIAL) != serial) return FREED;
+  if (load<i32>(q, OBJECT_SERIAL) !== serial) return FREED;
   while (true) {
     const head = atomic.load<i32>(q, QUEUE_HEAD);
     const slot = slotAt(q, head);
-    if (atomic.load<i32>(slot) == (head | 1)) {
+    if (atomic.load<i32>(slot) === (head | 1)) {
       const block = load<i32>(slot, SLOT_PAYLOAD);
-      const mine = atomic.cmpxchg<i32>(<usize>block, head | 1, owner << 1, BLOCK_STATE) == (head | 1);
+      const mine = atomic.cmpxchg<i32>(<usize>block, head | 1, owner << 1, BLOCK_STATE) === (head | 1);
       atomic.cmpxchg<i32>(q, head, head + 2, QUEUE_HEAD);
       if (!mine) continue;
       store<i64>(me, <i64>block, THREAD_MAIL);
       return said(q + QUEUE_PUTTERS);
     }
     const left = ahead(q, head);
-    if (left != DONE) return left;
+    if (left !== DONE) return left;
   }
 }
 
 /** Why nothing is published at `head`: BUSY, CLOSED, or DONE when the head has moved on. */
 function ahead(q: usize, head: i32): i32 {
   const tail = atomic.load<i32>(q, QUEUE_TAIL);
-  if ((tail & ~CLOSED_BIT) == head) return (tail & CLOSED_BIT) != 0 ? CLOSED : BUSY;
-  return atomic.load<i32>(q, QUEUE_HEAD) == head ? BUSY : DONE;
+  if ((tail & ~CLOSED_BIT) === head) return (tail & CLOSED_BIT) !== 0 ? CLOSED : BUSY;
+  return atomic.load<i32>(q, QUEUE_HEAD) === head ? BUSY : DONE;
 }
 
 /** Takes up to `most` items into the caller's batch, for inline payloads: how many, BUSY, CLOSED or FREED. */
 export function ringGetMany(q: usize, serial: i32, me: usize, most: i32): i32 {
-  if (load<i32>(q, OBJECT_SERIAL) != serial) return FREED;
+  if (load<i32>(q, OBJECT_SERIAL) !== serial) return FREED;
   while (true) {
     const head = atomic.load<i32>(q, QUEUE_HEAD);
     const n = copyPublished(q, me, head, min(most, BATCH));
     if (n > 0) {
-      if (atomic.cmpxchg<i32>(q, head, head + (n << 1), QUEUE_HEAD) == head) return n;
+      if (atomic.cmpxchg<i32>(q, head, head + (n << 1), QUEUE_HEAD) === head) return n;
       continue;
     }
     const left = ahead(q, head);
-    if (left != DONE) return left;
+    if (left !== DONE) return left;
   }
 }
 
@@ -202,7 +194,7 @@ function copyPublished(q: usize, me: usize, head: i32, limit: i32): i32 {
   while (n < limit) {
     const position = head + (n << 1);
     const slot = slotAt(q, position);
-    if (atomic.load<i32>(slot) != (position | 1)) break;
+    if (atomic.load<i32>(slot) !== (position | 1)) break;
     store<i64>(me + <usize>(n << 3), load<i64>(slot, SLOT_PAYLOAD), THREAD_BATCH);
     n++;
   }
@@ -212,14 +204,14 @@ function copyPublished(q: usize, me: usize, head: i32, limit: i32): i32 {
 /** Whether an item can be taken, or never again: a consumer that sleeps should look. */
 export function ringReadable(q: usize): bool {
   const head = atomic.load<i32>(q, QUEUE_HEAD);
-  if (atomic.load<i32>(slotAt(q, head)) == (head | 1)) return true;
-  return ahead(q, head) != BUSY;
+  if (atomic.load<i32>(slotAt(q, head)) === (head | 1)) return true;
+  return ahead(q, head) !== BUSY;
 }
 
 /** Whether there is room, or never again: a producer that sleeps should look. */
 export function ringWritable(q: usize): bool {
   const tail = atomic.load<i32>(q, QUEUE_TAIL);
-  if ((tail & CLOSED_BIT) != 0) return true;
+  if ((tail & CLOSED_BIT) !== 0) return true;
   return <u32>(tail - atomic.load<i32>(q, QUEUE_HEAD)) < <u32>load<i32>(q, QUEUE_LIMIT);
 }
 
@@ -228,7 +220,7 @@ export function ringSize(q: usize): i32 {
   while (true) {
     const head = atomic.load<i32>(q, QUEUE_HEAD);
     const tail = atomic.load<i32>(q, QUEUE_TAIL) & ~CLOSED_BIT;
-    if (atomic.load<i32>(q, QUEUE_HEAD) == head) return <i32>(<u32>(tail - head) >> 1);
+    if (atomic.load<i32>(q, QUEUE_HEAD) === head) return <i32>(<u32>(tail - head) >> 1);
   }
 }
 
@@ -237,7 +229,7 @@ export function ringClose(q: usize): void {
 }
 
 export function ringClosed(q: usize): bool {
-  return (atomic.load<i32>(q, QUEUE_TAIL) & CLOSED_BIT) != 0;
+  return (atomic.load<i32>(q, QUEUE_TAIL) & CLOSED_BIT) !== 0;
 }
 
 /** Items that were put and for which taskDone() was not called. */
@@ -253,7 +245,7 @@ export function ringFinish(q: usize, n: i32): i32 {
     const tail = atomic.load<i32>(q, QUEUE_TAIL) & ~CLOSED_BIT;
     const open = <i32>(<u32>(tail - finished) >> 1);
     if (open < n) return BUSY;
-    if (atomic.cmpxchg<i32>(q, finished, finished + (n << 1), QUEUE_FINISHED) != finished) continue;
-    return open == n ? said(q + QUEUE_JOINERS) : DONE;
+    if (atomic.cmpxchg<i32>(q, finished, finished + (n << 1), QUEUE_FINISHED) !== finished) continue;
+    return open === n ? said(q + QUEUE_JOINERS) : DONE;
   }
 }

@@ -13,16 +13,12 @@
  */
 import { EMPTY, NOTIFIED, PARKED, REGION_WORDS, THREAD_CLAIM, THREAD_GENERATION, THREAD_PARK } from './layout';
 
-// @ts-ignore: decorator
-@inline
 function wordOf(set: usize, slot: i32): usize {
   return set + <usize>((slot >> 6) << 3);
 }
 
-// @ts-ignore: decorator
-@inline
 function bitOf(slot: i32): i64 {
-  return <i64>1 << <i64>(slot & 63);
+  return (<i64>1) << (<i64>(slot & 63));
 }
 
 export function register(set: usize, slot: i32): void {
@@ -32,18 +28,18 @@ export function register(set: usize, slot: i32): void {
 /** Clears the bit of `slot`; says whether it was still set, which means that nobody woke it. */
 export function unregister(set: usize, slot: i32): bool {
   const bit = bitOf(slot);
-  return (atomic.and<i64>(wordOf(set, slot), ~bit) & bit) != 0;
+  return (atomic.and<i64>(wordOf(set, slot), ~bit) & bit) !== 0;
 }
 
 export function isRegistered(set: usize, slot: i32): bool {
-  return (atomic.load<i64>(wordOf(set, slot)) & bitOf(slot)) != 0;
+  return (atomic.load<i64>(wordOf(set, slot)) & bitOf(slot)) !== 0;
 }
 
 /** Whether anybody waits. */
 export function waiting(set: usize): bool {
   const words = load<i32>(0, REGION_WORDS);
   for (let i = 0; i < words; i++) {
-    if (atomic.load<i64>(set + <usize>(i << 3)) != 0) return true;
+    if (atomic.load<i64>(set + <usize>(i << 3)) !== 0) return true;
   }
   return false;
 }
@@ -52,17 +48,17 @@ export function waiting(set: usize): bool {
 export function takeWaiter(set: usize, from: i32): i32 {
   const words = load<i32>(0, REGION_WORDS);
   let index = from >> 6;
-  let mask = <i64>-1 << <i64>(from & 63);
+  let mask = (<i64>-1) << (<i64>(from & 63));
   for (let looked = 0; looked <= words; looked++) {
     const at = set + <usize>(index << 3);
     while (true) {
       const bits = atomic.load<i64>(at) & mask;
-      if (bits == 0) break;
+      if (bits === 0) break;
       const bit = bits & -bits;
-      if ((atomic.and<i64>(at, ~bit) & bit) != 0) return (index << 6) + <i32>ctz<i64>(bit);
+      if ((atomic.and<i64>(at, ~bit) & bit) !== 0) return (index << 6) + <i32>ctz<i64>(bit);
     }
     mask = -1;
-    if (++index == words) index = 0;
+    if (++index === words) index = 0;
   }
   return -1;
 }
@@ -70,7 +66,7 @@ export function takeWaiter(set: usize, from: i32): i32 {
 /** Before a park: true when the thread may sleep on its word, false when a wake was pending (and is now used up). */
 export function parkBegin(record: usize): bool {
   const seen = atomic.cmpxchg<i32>(record, EMPTY, PARKED, THREAD_PARK);
-  if (seen != NOTIFIED) return true;
+  if (seen !== NOTIFIED) return true;
   atomic.store<i32>(record, EMPTY, THREAD_PARK);
   return false;
 }
@@ -81,12 +77,12 @@ export function parkEnd(record: usize): void {
 
 /** Leaves a wake for the thread; says whether it sleeps, so that its word must be notified. */
 export function unpark(record: usize): bool {
-  return atomic.xchg<i32>(record, NOTIFIED, THREAD_PARK) == PARKED;
+  return atomic.xchg<i32>(record, NOTIFIED, THREAD_PARK) === PARKED;
 }
 
 /** Takes the slot of `record` for a thread; says whether it was free. */
 export function threadJoin(record: usize, claim: i32): bool {
-  return atomic.cmpxchg<i32>(record, 0, claim, THREAD_CLAIM) == 0;
+  return atomic.cmpxchg<i32>(record, 0, claim, THREAD_CLAIM) === 0;
 }
 
 /** Gives the slot back under a new generation. */

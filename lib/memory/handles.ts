@@ -143,7 +143,10 @@ function fromHandle(value: object): unknown {
 /** A view of the region's bytes, as `share` found it. Throws InvalidHandleError. */
 export function reviveArray(region: Region, { type = '', offset, length = -1 }: Partial<Handle>): ArrayBufferView {
   const make = (globalThis as Record<string, unknown>)[type];
-  if (!/^(?:Big)?(?:Uint|Int|Float)\d+(?:Clamped)?Array$|^DataView$|^Buffer$/.test(type) || typeof make !== 'function') {
+  if (
+    !/^(?:Big)?(?:Uint|Int|Float)\d+(?:Clamped)?Array$|^DataView$|^Buffer$/.test(type) ||
+    typeof make !== 'function'
+  ) {
     throw new InvalidHandleError(`no array type ${show(type)}`);
   }
   const buffer = region.memory.buffer as unknown as SharedArrayBuffer;

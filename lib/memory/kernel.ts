@@ -26,10 +26,13 @@ export interface Kernel {
   threadJoin(record: number, claim: number): number;
   threadLeave(record: number): void;
   threadClaim(record: number): number;
-  lock(mutex: number, serial: number, owner: number): number;
-  lockContended(mutex: number, serial: number, owner: number): number;
-  unlock(mutex: number, serial: number, owner: number): number;
-  lockAbandon(mutex: number): number;
+  lock(mutex: number, free: number, held: number): number;
+  lockGlance(mutex: number, free: number, held: number): number;
+  lockContended(mutex: number, free: number, held: number): number;
+  unlock(mutex: number, free: number, held: number): number;
+  unlockContended(mutex: number, free: number, held: number): number;
+  lockAbandon(mutex: number, free: number): number;
+  lockKill(mutex: number): void;
   lockOwner(mutex: number): number;
   ringPut(queue: number, serial: number, me: number): number;
   ringPutMany(queue: number, serial: number, me: number, count: number): number;

@@ -187,7 +187,7 @@ export class Region {
   }
 
   /** @internal Makes an object: `build` writes its words before anybody can see it. */
-  create(kind: number, bytes: number, name: string, build?: (offset: number) => void): Place {
+  create(kind: number, bytes: number, name: string, build?: (offset: number, serial: number) => void): Place {
     const unit = this.claim(bytes, true);
     if (unit < 0) throw this.#full(bytes);
     const offset = this.kernel.pieceAt(unit);
@@ -195,7 +195,7 @@ export class Region {
     this.i32[(offset + OBJECT_KIND) >> 2] = kind;
     this.i32[(offset + OBJECT_SERIAL) >> 2] = serial;
     this.buffer[offset + OBJECT_NAME] = this.buffer.write(name, offset + OBJECT_NAME + 1, NAME_BYTES);
-    build?.(offset);
+    build?.(offset, serial);
     this.kernel.pieceSeal(unit);
     return { region: this, offset, serial };
   }
@@ -248,6 +248,7 @@ export class Region {
     this.check(place);
     const kind = this.i32[(place.offset + OBJECT_KIND) >> 2] ?? 0;
     this.i32[(place.offset + OBJECT_SERIAL) >> 2] = 0;
+    if (kind === KIND_MUTEX) this.kernel.lockKill(place.offset);
     for (const set of WAIT_SETS[kind] ?? []) this.parker.wake(place.offset + set, Number.POSITIVE_INFINITY);
     this.release(this.unitOf(place.offset));
   }

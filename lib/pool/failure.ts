@@ -1,6 +1,6 @@
 import { inspect, types } from 'node:util';
 import * as library from '../memory/errors.ts';
-import { whyNotCloneable } from './message.ts';
+import { sendable } from './message.ts';
 
 /**
  * What a task threw, as plain data.
@@ -49,19 +49,24 @@ function packed(thrown: unknown, above: ReadonlySet<unknown>): Packed {
   if (above.has(thrown)) return { value: '[Circular]' };
   const inside = new Set(above).add(thrown);
   if (isError(thrown)) return packedError(thrown, inside);
-  const cause = whyNotCloneable(thrown);
-  if (!cause) return { value: thrown };
-  return packed(new library.TaskError(`the task threw what cannot be cloned: ${inspect(thrown)}`, { cause }), inside);
+  const carried = sendable(thrown);
+  if ('sent' in carried) return { value: carried.sent };
+  const message = `the task threw what cannot be cloned: ${inspect(thrown)}`;
+  return packed(new library.TaskError(message, { cause: carried.refusal }), inside);
 }
 
 function packedError(error: Error, inside: ReadonlySet<unknown>): PackedError {
-  const properties = Object.entries(error).filter(([key, value]) => !NAMED.has(key) && !whyNotCloneable(value));
+  const properties: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(error)) {
+    const carried = sendable(value);
+    if (!NAMED.has(key) && 'sent' in carried) properties[key] = carried.sent;
+  }
   return {
     name: String(error.name),
     message: String(error.message),
     stack: typeof error.stack === 'string' ? error.stack : undefined,
     own: error instanceof library.RingfenceError,
-    properties: Object.fromEntries(properties),
+    properties,
     ...('cause' in error && { cause: packed(error.cause, inside) }),
     ...(error instanceof AggregateError && { errors: error.errors.map((one) => packed(one, inside)) }),
   };

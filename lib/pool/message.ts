@@ -1,4 +1,5 @@
 import { MessageChannel, type MessagePort, type Transferable } from 'node:worker_threads';
+import { type Shared, share } from '../memory/handles.ts';
 
 /** How piscina marks what `move()` returned; both symbols are registered globally, as public names. */
 export const TRANSFERABLE: unique symbol = Symbol.for('Piscina.transferable');
@@ -19,14 +20,15 @@ export function transfersOf(moved: Moved): readonly Transferable[] {
   return [moved[TRANSFERABLE]].flat();
 }
 
-/** What structured clone says against `value`, or undefined if a message can carry it. */
-export function whyNotCloneable(value: unknown): Error | undefined {
+/** A value with handles in place of its shared objects, or why no message can carry it. */
+export function sendable<T>(value: T): { readonly sent: Shared<T> } | { readonly refusal: Error } {
   try {
+    const sent = share(value);
     sink ??= closedPort();
-    sink.postMessage(value);
-    return undefined;
-  } catch (error) {
-    return error as Error;
+    sink.postMessage(sent);
+    return { sent };
+  } catch (refusal) {
+    return { refusal: refusal as Error };
   }
 }
 

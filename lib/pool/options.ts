@@ -6,7 +6,7 @@ import type { Transferable } from 'node:worker_threads';
 import { requireInteger, show, TaskError } from '../memory/errors.ts';
 import type { Region } from '../memory/region.ts';
 import type { AsyncWaitOptions } from '../memory/wait.ts';
-import type { PiscinaOptions } from './crew.ts';
+import type { PiscinaOptions } from './threads.ts';
 
 /** A worker module of which no type was given. */
 export type AnyModule = Record<string, (...args: unknown[]) => unknown>;

@@ -3,7 +3,6 @@ import { ClosedError, requireInteger, requireTimeout, show, TaskError } from '..
 import { type Shared, share } from '../memory/handles.ts';
 import { Region } from '../memory/region.ts';
 import type { WaitOptions } from '../memory/wait.ts';
-import { Crew } from './crew.ts';
 import { Deadline, requireSignal, within } from './deadline.ts';
 import { flow } from './map.ts';
 import {
@@ -20,6 +19,7 @@ import {
   type TaskName,
 } from './options.ts';
 import { Thread } from './thread.ts';
+import { Threads } from './threads.ts';
 import { type Boot, type Call, entry } from './worker.ts';
 
 /** Milliseconds. */
@@ -78,7 +78,7 @@ export class Pool<M = AnyModule> {
   readonly #module: string;
   readonly #region: Region;
   readonly #workerData: Shared<unknown>;
-  readonly #crew: Crew;
+  readonly #threads: Threads;
   readonly #spawned = new Set<Thread>();
   readonly #drains: (() => void)[] = [];
   #pending = 0;
@@ -98,7 +98,7 @@ export class Pool<M = AnyModule> {
     this.#region = region ?? Region.current;
     this.#workerData = share(workerData);
     const all = { ...passed, filename: entry, workerData: this.#boot() };
-    this.#crew = new Crew(this.name, all, (threadId) => this.#region.threadExited(threadId));
+    this.#threads = new Threads(this.name, all, (threadId) => this.#region.threadExited(threadId));
   }
 
   /**
@@ -129,7 +129,7 @@ export class Pool<M = AnyModule> {
     const { signal, clear } = new Deadline(what, options);
     this.#pending++;
     try {
-      const result = await this.#crew.run(name, payload, { what, transferList, signal });
+      const result = await this.#threads.run(name, payload, { what, transferList, signal });
       this.#completed++;
       return result;
     } catch (reason) {
@@ -166,7 +166,7 @@ export class Pool<M = AnyModule> {
     source: Iterable<unknown> | AsyncIterable<unknown>,
     options: MapOptions = {},
   ): AsyncGenerator<unknown, void, undefined> {
-    const { maxThreads, options: passed } = this.#crew.piscina;
+    const { maxThreads, options: passed } = this.#threads.piscina;
     const {
       name = 'default',
       ordered = true,
@@ -207,7 +207,7 @@ export class Pool<M = AnyModule> {
 
   /** What the pool does now and has done; cheap enough to call each second. */
   stats(): PoolStats {
-    const { piscina, queued } = this.#crew;
+    const { piscina, queued } = this.#threads;
     const { threads, idleThreads: idle } = piscina;
     const counts = { pending: this.#pending, queued, completed: this.#completed, failed: this.#failed };
     const runTime = piscina.options.recordTiming && { runTime: timesOf(piscina.histogram.runTime) };
@@ -224,7 +224,7 @@ export class Pool<M = AnyModule> {
     this.#closed = true;
     await within(this.#drained(), 'close', { timeout }).catch(() => {});
     await Promise.all([...this.#spawned].map((thread) => thread.terminate()));
-    await this.#crew.end();
+    await this.#threads.end();
   }
 
   /** `close()`: finishes what was accepted. */
@@ -242,7 +242,7 @@ export class Pool<M = AnyModule> {
   }
 
   #startWorker(call: Shared<Call>, what: string): Worker {
-    const { argv, execArgv, env, resourceLimits, trackUnmanagedFds } = this.#crew.piscina.options;
+    const { argv, execArgv, env, resourceLimits, trackUnmanagedFds } = this.#threads.piscina.options;
     const options = {
       argv,
       execArgv,

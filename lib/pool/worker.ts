@@ -5,13 +5,13 @@ import { fileURLToPath } from 'node:url';
 import { inspect } from 'node:util';
 import threads, { isMainThread, parentPort } from 'node:worker_threads';
 import { TaskError } from '../memory/errors.ts';
-import { attach, type Shared, share } from '../memory/handles.ts';
+import { attach, type Shared } from '../memory/handles.ts';
 import type { Region } from '../memory/region.ts';
 // Whatever a payload may carry must come back to life here, also where the user's module does not import it.
 import '../queue/queue.ts';
 import '../sync/mutex.ts';
 import { type Failure, isFailure, pack } from './failure.ts';
-import { isMoved, MOVED_VALUE, transfersOf, whyNotCloneable, whyNotMovable } from './message.ts';
+import { isMoved, MOVED_VALUE, type Moved, sendable, transfersOf, whyNotMovable } from './message.ts';
 
 // What runs in each thread of a pool: piscina loads this file and not the user's module, so that a module that does not
 // load is the failure of a task (piscina would leave the queue waiting), and so that errors arrive whole.
@@ -58,9 +58,9 @@ export default async function perform(call: Shared<Call>): Promise<unknown> {
     const exports = await loading;
     const { name, args } = attach(call);
     const run = found.get(name) ?? find(name, exports);
-    return sendable(await run(...args), name);
+    return asMessage(await run(...args), name);
   } catch (thrown) {
-    throw share(pack(thrown));
+    throw pack(thrown);
   } finally {
     await printed();
   }
@@ -109,13 +109,18 @@ function find(name: string, exports: Exports): Callable {
   return run;
 }
 
-/** The result with handles in it; a result that cannot be sent is an error here, and would be the thread's death in piscina. */
-function sendable(result: unknown, name: string): unknown {
+/** The result with handles in it; one that cannot be sent is an error here, and would be the thread's death in piscina. */
+function asMessage(result: unknown, name: string): unknown {
   if (!['object', 'function', 'symbol'].includes(typeof result) || result === null) return result;
-  const sent = isMoved(result) ? result : share(result);
-  const cause = isMoved(result) ? whyNotMovable(transfersOf(result)) : whyNotCloneable(sent);
-  if (cause) throw new TaskError(`${name} returned what cannot be cloned: ${cause.message}`, { cause });
-  return sent;
+  const carried = isMoved(result) ? movable(result) : sendable(result);
+  if ('sent' in carried) return carried.sent;
+  const cause = carried.refusal;
+  throw new TaskError(`${name} returned what cannot be cloned: ${cause.message}`, { cause });
+}
+
+function movable(moved: Moved): { sent: Moved } | { refusal: Error } {
+  const refusal = whyNotMovable(transfersOf(moved));
+  return refusal ? { refusal } : { sent: moved };
 }
 
 /** The life of a spawned thread, which ends with its function, whatever timers that function left. */

@@ -163,11 +163,12 @@ const json: Codec<unknown> = {
  * | `json` | what `JSON.stringify` turns into text | what `JSON.parse` makes of that text |
  * | `any` (the default) | what `structuredClone` carries of the language | what `structuredClone` returns |
  *
- * `any` carries cycles, Map, Set, Date, BigInt, typed arrays, Error and so on, and class instances as plain objects;
- * functions, symbols, proxies and objects of the platform (Blob, MessagePort) it refuses. Shared objects (Mutex, Queue)
- * anywhere in the value arrive live, as do views of the region's memory. Trees of text, numbers, dates, arrays and
- * ordinary objects are many times faster than the rest. As with `structuredClone`, a small `Buffer` brings the whole pool
- * that Node cut it from: use `bytes`, or a `Uint8Array` of its own.
+ * `any` carries cycles, Map, Set, Date, BigInt, typed arrays, Error and so on, and class instances as plain objects. It
+ * refuses functions, symbols, proxies, objects of the platform (Blob, URL, MessagePort), and more than 1000 objects within
+ * objects. Shared objects (a Mutex, a Queue) anywhere in the value arrive live, and so do views of the region's memory.
+ * Trees of text, numbers, dates, arrays and ordinary objects take a way many times shorter than the rest, where getters
+ * may be called more than once. As with `structuredClone`, a small `Buffer` brings along the pool that Node cut it from: use
+ * `bytes`, or a `Uint8Array` of its own.
  *
  * A value that the codec cannot carry makes `put` throw `CodecError`, and nothing is sent.
  *

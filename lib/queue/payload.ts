@@ -124,7 +124,14 @@ export class Numbers<T> implements Payloads<T> {
 }
 
 /** Bytes of this thread for messages that are longer than a block; grows as needed. */
-let scratch: Buffer = Buffer.allocUnsafeSlow(65536);
+let scratch: Buffer | undefined;
+
+/** Takes them; who is called meanwhile, by a getter of the value, gets bytes of its own. */
+function takeScratch(bytes: number): Buffer {
+  const taken = scratch;
+  scratch = undefined;
+  return taken && taken.length >= bytes ? taken : Buffer.allocUnsafeSlow(2 ** Math.ceil(Math.log2(bytes)));
+}
 
 /** Messages, in blocks. */
 export class Messages<T> implements Payloads<T> {
@@ -158,7 +165,7 @@ export class Messages<T> implements Payloads<T> {
         i32[(block + BLOCK_LENGTH) >> 2] = end - data;
         i32[(block + BLOCK_REST) >> 2] = 0;
         written = true;
-      } else written = this.#writeLong(block, this.#encodeAside(value));
+      } else written = this.#writeLong(block, value);
     } finally {
       if (!written) this.#region.kernel.blockFree(block);
     }
@@ -214,8 +221,10 @@ export class Messages<T> implements Payloads<T> {
       if (length <= this.#blockBytes) {
         return this.#codec.decode(buffer, block + BLOCK_DATA, block + BLOCK_DATA + length);
       }
-      this.#gather(block, length);
-      return this.#codec.decode(scratch, 0, length);
+      const whole = this.#gather(block, length);
+      const value = this.#codec.decode(whole, 0, length);
+      scratch = whole;
+      return value;
     } finally {
       this.drop(block);
     }
@@ -236,38 +245,43 @@ export class Messages<T> implements Payloads<T> {
     return kernel.blockAt(this.#place.offset, index);
   }
 
-  /** Encodes into the thread's own bytes; returns the length. */
-  #encodeAside(value: T): number {
+  #writeLong(block: number, value: T): boolean {
     const limit = this.#region.bytes;
-    for (;;) {
-      const end = this.#codec.encode(value, scratch, 0, scratch.length);
-      if (end >= 0) return end;
-      if (scratch.length > limit) throw new MessageTooLargeError(scratch.length, this.#region.roomForMessages);
-      scratch = Buffer.allocUnsafeSlow(scratch.length * 2);
+    let aside = takeScratch(64 * 1024);
+    let length = this.#codec.encode(value, aside, 0, aside.length);
+    while (length < 0) {
+      if (aside.length > limit) throw new MessageTooLargeError(aside.length, this.#region.roomForMessages);
+      aside = Buffer.allocUnsafeSlow(aside.length * 2);
+      length = this.#codec.encode(value, aside, 0, aside.length);
     }
+    scratch = aside;
+    const first = this.#claimRest(length);
+    if (first !== 0) this.#scatter(aside, length, block, first);
+    return first !== 0;
   }
 
-  #writeLong(block: number, length: number): boolean {
-    const { i32, buffer, kernel } = this.#region;
+  /** The pieces for what a block cannot hold of `length` bytes, or 0 when there is no room just now. */
+  #claimRest(length: number): number {
     const rest = length - this.#blockBytes;
-    let first = this.#claimChain(rest);
-    if (first === 0) {
-      const room = this.#region.roomForMessages;
-      if (rest + OBJECT_HEADER > room) throw new MessageTooLargeError(length, room);
-      kernel.spaceWant();
-      first = this.#claimChain(rest);
-      if (first === 0) return false;
-    }
+    const first = this.#claimChain(rest);
+    if (first !== 0) return first;
+    const room = this.#region.roomForMessages;
+    if (rest + OBJECT_HEADER > room) throw new MessageTooLargeError(length, room);
+    this.#region.kernel.spaceWant();
+    return this.#claimChain(rest);
+  }
+
+  #scatter(from: Buffer, length: number, block: number, first: number): void {
+    const { i32, buffer } = this.#region;
     i32[(block + BLOCK_LENGTH) >> 2] = length;
     i32[(block + BLOCK_REST) >> 2] = first;
-    scratch.copy(buffer, block + BLOCK_DATA, 0, this.#blockBytes);
-    let from = this.#blockBytes;
+    from.copy(buffer, block + BLOCK_DATA, 0, this.#blockBytes);
+    let at = this.#blockBytes;
     for (let piece = first; piece !== 0; piece = i32[(piece + LONG_NEXT) >> 2] as number) {
       const bytes = i32[(piece + LONG_LENGTH) >> 2] as number;
-      scratch.copy(buffer, piece + OBJECT_HEADER, from, from + bytes);
-      from += bytes;
+      from.copy(buffer, piece + OBJECT_HEADER, at, at + bytes);
+      at += bytes;
     }
-    return true;
   }
 
   /** Pieces for `bytes` in all, one if the region has one so long: the address of the first, or 0. */
@@ -301,15 +315,16 @@ export class Messages<T> implements Payloads<T> {
     return piece;
   }
 
-  #gather(block: number, length: number): void {
+  #gather(block: number, length: number): Buffer {
     const { i32, buffer } = this.#region;
-    if (scratch.length < length) scratch = Buffer.allocUnsafeSlow(2 ** Math.ceil(Math.log2(length)));
-    let at = buffer.copy(scratch, 0, block + BLOCK_DATA, block + BLOCK_DATA + this.#blockBytes);
+    const whole = takeScratch(length);
+    let at = buffer.copy(whole, 0, block + BLOCK_DATA, block + BLOCK_DATA + this.#blockBytes);
     const first = i32[(block + BLOCK_REST) >> 2] as number;
     for (let piece = first; piece !== 0; piece = i32[(piece + LONG_NEXT) >> 2] as number) {
       const from = piece + OBJECT_HEADER;
-      at += buffer.copy(scratch, at, from, from + (i32[(piece + LONG_LENGTH) >> 2] as number));
+      at += buffer.copy(whole, at, from, from + (i32[(piece + LONG_LENGTH) >> 2] as number));
     }
+    return whole;
   }
 
   #freeRest(block: number): void {

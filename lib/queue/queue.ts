@@ -47,7 +47,7 @@ export interface QueueOptions<T> extends SharedObjectOptions {
   /** How many items it holds at the most, 1 to 16,777,216. */
   capacity: number;
   /** How items become bytes; `codec.any` by default: all that `structuredClone` carries. */
-  codec?: Codec<T> | undefined;
+  codec?: Codec<T> | Codec<unknown> | undefined;
   /** Bytes of a message that need no further memory, 16 to 16,777,216; 240 by default. Longer messages work, more slowly. */
   blockBytes?: number | undefined;
   /** @internal Where the positions start, for the specs of the wrap. */
@@ -231,7 +231,9 @@ export class Queue<T = unknown> extends SharedObject {
     const said = this.#kernel.ringFinish(this.offset, n);
     if (said === BUSY) {
       const open = this.#kernel.ringUnfinished(this.offset);
-      throw new RangeError(`n must be at most the items of ${this.title} that are not done: got ${n}, there are ${open}`);
+      throw new RangeError(
+        `n must be at most the items of ${this.title} that are not done: got ${n}, there are ${open}`,
+      );
     }
     if (said === WAKE) this.#parker.wake(this.offset + QUEUE_JOINERS, Number.POSITIVE_INFINITY);
   }

@@ -1,7 +1,16 @@
 /**
  * Mutex: inside the lock everything is one after another. The word and its protocol: ../kernel/lock.ts.
  */
-import { DONE, FREED, KIND_MUTEX, MUTEX_BYTES, MUTEX_WAITERS, WAKE } from '../kernel/layout.ts';
+import {
+  DONE,
+  FREED,
+  KIND_MUTEX,
+  MUTEX_BYTES,
+  MUTEX_WAITERS,
+  MUTEX_WORD,
+  STAMP_SHIFT,
+  WAKE,
+} from '../kernel/layout.ts';
 import { DeadlockError, InvalidHandleError, NotOwnerError } from '../memory/errors.ts';
 import { LivePlace, revives, SharedObject, type SharedObjectOptions } from '../memory/handles.ts';
 import type { Kernel } from '../memory/kernel.ts';
@@ -21,7 +30,8 @@ export class Mutex extends SharedObject {
   /** @internal */ readonly kind: number = KIND_MUTEX;
   readonly #kernel: Kernel;
   readonly #parker: Parker;
-  readonly #owner: number;
+  readonly #free: number;
+  readonly #held: number;
 
   /** Makes an unlocked mutex in the region. Throws RegionFullError. */
   constructor(options?: SharedObjectOptions);
@@ -31,7 +41,8 @@ export class Mutex extends SharedObject {
     super(options instanceof LivePlace ? options : create(options));
     this.#kernel = this.region.kernel;
     this.#parker = this.region.parker;
-    this.#owner = this.region.slot + 1;
+    this.#free = this.serial << STAMP_SHIFT;
+    this.#held = this.#free | (this.region.slot + 1);
   }
 
   /**
@@ -39,12 +50,11 @@ export class Mutex extends SharedObject {
    * this thread holds it already: nobody else could unlock it while the thread blocks.
    */
   lock(options?: WaitOptions): this {
-    return this.#kernel.lock(this.offset, this.serial, this.#owner) === DONE ? this : this.#lockContended(options);
+    return this.#kernel.lock(this.offset, this.#free, this.#held) === DONE ? this : this.#lockContended(options);
   }
 
   #lockContended(options?: WaitOptions): this {
-    if (this.#kernel.lockOwner(this.offset) === this.#owner) {
-      this.region.check(this);
+    if (this.owner === this.region.slot) {
       throw new DeadlockError(`${this.title} is held by this thread already (slot ${this.region.slot})`);
     }
     return this.#parker.block(this.#operation(), options);
@@ -52,9 +62,9 @@ export class Mutex extends SharedObject {
 
   /** Locks if nobody holds it; never waits. */
   tryLock(): boolean {
-    const said = this.#kernel.lock(this.offset, this.serial, this.#owner);
-    if (said === FREED) throw this.#freed();
-    return said === DONE;
+    if (this.#kernel.lock(this.offset, this.#free, this.#held) === DONE) return true;
+    this.region.check(this);
+    return false;
   }
 
   /** Locks without blocking the event loop; rejects with TimeoutError or with `signal.reason`. */
@@ -64,11 +74,11 @@ export class Mutex extends SharedObject {
 
   /** Unlocks, and wakes one waiter if there is any. Throws NotOwnerError when this thread does not hold it. */
   unlock(): void {
-    const said = this.#kernel.unlock(this.offset, this.serial, this.#owner);
-    if (said !== DONE) this.#unlockContended(said);
+    if (this.#kernel.unlock(this.offset, this.#free, this.#held) !== DONE) this.#unlockContended();
   }
 
-  #unlockContended(said: number): void {
+  #unlockContended(): void {
+    const said = this.#kernel.unlockContended(this.offset, this.#free, this.#held);
     if (said === WAKE) {
       this.#parker.wake(this.offset + MUTEX_WAITERS, 1);
       return;
@@ -124,9 +134,9 @@ export class Mutex extends SharedObject {
       what: `lock of ${this.title}`,
       object: this,
       set: this.offset + MUTEX_WAITERS,
-      glance: () => result(this.#kernel.lock(this.offset, this.serial, this.#owner)),
-      attempt: () => result(this.#kernel.lockContended(this.offset, this.serial, this.#owner)),
-      passOn: () => this.#kernel.lockAbandon(this.offset) === WAKE,
+      glance: () => result(this.#kernel.lockGlance(this.offset, this.#free, this.#held)),
+      attempt: () => result(this.#kernel.lockContended(this.offset, this.#free, this.#held)),
+      passOn: () => this.#kernel.lockAbandon(this.offset, this.#free) === WAKE,
     };
   }
 
@@ -136,7 +146,9 @@ export class Mutex extends SharedObject {
 }
 
 function create({ region = Region.current, name = '' }: SharedObjectOptions): ReturnType<Region['create']> {
-  return region.create(KIND_MUTEX, MUTEX_BYTES, name);
+  return region.create(KIND_MUTEX, MUTEX_BYTES, name, (offset, serial) => {
+    region.i32[(offset + MUTEX_WORD) >> 2] = serial << STAMP_SHIFT;
+  });
 }
 
 revives(KIND_MUTEX, (place) => new Mutex(place));

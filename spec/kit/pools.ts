@@ -1,3 +1,8 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Pool } from '../../lib/pool/pool.ts';
 
 export type Tasks = typeof import('./tasks.ts');
@@ -27,4 +32,26 @@ export function reasonOf(
     (value) => Promise.reject(new Error(`expected a rejection, and it gave ${String(value)}`)),
     (reason) => reason,
   ) as Promise<never>;
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'ringfence-'));
+process.once('exit', () => rmSync(folder, { recursive: true }));
+
+/** A module that the compiler would not let through. */
+export function newModule(name: string, code: string): URL {
+  const path = join(mkdtempSync(join(folder, 'module-')), name);
+  writeFileSync(path, code);
+  return pathToFileURL(path);
+}
+
+/** Runs a program of its own and waits until it has exited by itself. */
+export function child(code: string): Promise<{ code: number; stdout: string; stderr: string }> {
+  const imports = `import { Pool } from ${JSON.stringify(new URL('../../lib/pool/pool.js', import.meta.url))};
+    const tasks = new URL(${JSON.stringify(tasks)});\n`;
+  const program = fileURLToPath(newModule('program.mjs', imports + code));
+  return new Promise((resolve) => {
+    execFile(process.execPath, [program], { timeout: 20_000 }, (error, stdout, stderr) =>
+      resolve({ code: error ? Number(error.code ?? -1) : 0, stdout, stderr }),
+    );
+  });
 }

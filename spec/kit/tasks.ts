@@ -1,6 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { parentPort, threadId, workerData } from 'node:worker_threads';
 import { move } from 'piscina';
+import type { Queue } from '../../lib/queue/queue.ts';
+import { Mutex } from '../../lib/sync/mutex.ts';
 
 // The worker module of the pool specs: an ordinary module.
 
@@ -164,6 +166,48 @@ export function moveTwice(): Uint8Array {
 
 export function print(lines: number): void {
   for (let line = 0; line < lines; line++) console.log(`line ${line}`);
+}
+
+interface Stock {
+  mutex: Mutex;
+  nested: { counters: Int32Array }[];
+  rounds: number;
+}
+
+/** Counts without atomics, which only the lock makes right. */
+export function countUnder({ mutex, nested, rounds }: Stock): Map<string, Mutex> {
+  const counters = nested[0]?.counters as Int32Array;
+  for (let round = 0; round < rounds; round++) {
+    mutex.with(() => {
+      counters[0] = Number(counters[0]) + 1;
+    });
+  }
+  return new Map([['mutex', mutex]]);
+}
+
+export function nameOfData(): string | undefined {
+  return (workerData as Map<string, Mutex>).get('mutex')?.name;
+}
+
+export function failWith(mutex: Mutex): never {
+  throw Object.assign(new Error('with a mutex'), { mutex });
+}
+
+export function produce(queue: Queue<number>, count: number): void {
+  for (let n = 0; n < count; n++) queue.put(n);
+}
+
+export function consume(queue: Queue<number>): number {
+  let sum = 0;
+  for (const n of queue) sum += n;
+  return sum;
+}
+
+/** Made while the module loads, before any task has named a region. */
+const early = new Mutex();
+
+export function newMutex(): Mutex[] {
+  return [early, new Mutex()];
 }
 
 export const notAFunction = 1;

@@ -30,7 +30,7 @@ const PISCINA_QUEUE = ['taskQueue', 'maxQueue', 'loadBalancer', 'stricterFIFO'];
  *
  * piscina rejects alike with what a task threw, with what killed its thread and with its own refusals; here each is told apart.
  */
-export class Crew {
+export class Threads {
   readonly piscina: Piscina<Shared<Call>, Shared<unknown>>;
   readonly #name: string;
   readonly #onExit: (threadId: number) => void;
@@ -81,7 +81,8 @@ export class Crew {
   async #perform(task: Shared<Call>, { what, transferList, signal }: Dispatch): Promise<Shared<unknown>> {
     this.#pending++;
     try {
-      await this.#turnstile.enter(signal);
+      const turn = this.#turnstile.enter(signal);
+      if (turn) await turn; // With a free place the task is on its way when `run` returns, also if this thread blocks then.
       const options = { transferList: [...transferList], signal: signal ?? null };
       return await this.piscina.run(task, options).finally(() => this.#turnstile.leave());
     } catch (reason) {

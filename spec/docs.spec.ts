@@ -1,0 +1,117 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { type Block, blocksOf, examplesOf, isAsSaid, outputOf } from './kit/blocks.ts';
+import { filesIn, root, textOf } from './kit/sources.ts';
+
+// Inside of the package, so that `import 'ringfence'` finds the package itself, as its users see it.
+const folder = mkdtempSync(join(root, 'dist', 'docs-'));
+test.after(() => rmSync(folder, { recursive: true }));
+
+const pages = ['README.md', ...filesIn('docs', '.md')];
+const blocks = pages.flatMap(blocksOf);
+
+/** What fragments take for granted; what a fragment declares itself comes before it. */
+const CONTEXT = `
+  declare const url: URL;
+  declare const paths: string[];
+  declare const stock: Int32Array;
+  declare const mutex: import('ringfence').Mutex;
+  declare const queue: import('ringfence').Queue;
+  declare const pool: import('ringfence').Pool;
+  declare const workerData: import('ringfence').Shared<{
+    queue: import('ringfence').Queue; mutex: import('ringfence').Mutex; limits: number[];
+  }>;
+  declare const Worker: typeof import('node:worker_threads').Worker;
+`;
+const WORK = 'export function hash(payload: unknown): number { return String(payload).length; }';
+
+const OPTIONS = {
+  target: 'es2023',
+  lib: ['es2024', 'esnext.disposable'],
+  types: ['node'],
+  typeRoots: [join(root, 'node_modules', '@types')],
+  module: 'nodenext',
+  moduleDetection: 'force',
+  strict: true,
+  exactOptionalPropertyTypes: true,
+  skipLibCheck: true,
+  noEmit: true,
+};
+
+/** The messages of the compiler about the fragments, each with the place where the fragment stands. */
+function complaintsAbout(fragments: readonly Block[]): string {
+  const within = mkdtempSync(join(folder, 'types-'));
+  const write = (name: string, text: string): void => writeFileSync(join(within, name), text);
+  write('tsconfig.json', JSON.stringify({ compilerOptions: OPTIONS }));
+  write('context.d.ts', CONTEXT);
+  write('work.ts', WORK);
+  fragments.forEach(({ code }, i) => {
+    write(`${i}.ts`, withImports(code));
+  });
+  const compiler = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin', 'tsc');
+  const { stdout, stderr } = spawnSync(process.execPath, [compiler, '-p', within, '--pretty', 'false'], {
+    cwd: within,
+  });
+  return `${stdout}${stderr}`.replace(/^(\d+)\.ts/gm, (_, i) => `${fragments[Number(i)]?.at}: fragment`);
+}
+
+/** A fragment that imports nothing from the package may use all of it; on its first line, so that lines stay right. */
+function withImports(code: string): string {
+  if (/from 'ringfence'/.test(code)) return code;
+  const names = textOf('lib/index.ts').match(/\b[A-Za-z]+(?=,| })/g) ?? [];
+  const used = [...new Set(names)].filter((name) => new RegExp(`\\b${name}\\b`).test(code));
+  return `import { ${used.join(', ')} } from 'ringfence';${code}`;
+}
+
+function print(file: string): string {
+  const { stdout, stderr, status } = spawnSync(process.execPath, [file], { encoding: 'utf8', timeout: 60_000 });
+  assert.is(status, 0, `${file} ended with ${status}: ${stderr}`);
+  return stdout;
+}
+
+function checkOutput(file: string, said: string): void {
+  const printed = print(file);
+  assert.ok(isAsSaid(printed, said), `${file} printed\n${printed}\nand says\n${said}`);
+}
+
+test('the TypeScript in the README and in docs compiles against the package', () => {
+  assert.is(complaintsAbout(blocks.filter(({ language }) => language === 'ts')), '');
+});
+
+test('the examples in the doc comments of the library compile against the package', () => {
+  const examples = filesIn('lib', '.ts').flatMap(examplesOf);
+  assert.ok(examples.some(({ at }) => at.startsWith('lib/queue/queue.ts')));
+  assert.is(complaintsAbout(examples), '');
+});
+
+test('the compiler complains about a name that the package does not have, at its place', () => {
+  const wrong = { at: 'README.md:1', language: 'ts', code: "import { Mutexx } from 'ringfence';" };
+  assert.match(complaintsAbout([wrong]), /README\.md:1: fragment\(1,10\): error TS2305/);
+});
+
+test('the programs of the README print what they say', () => {
+  const programs = blocks.filter(({ code }) => /^\/\/ [\w-]+\.mjs\n/.test(code));
+  for (const { code } of programs) writeFileSync(join(folder, code.slice(3, code.indexOf('\n'))), code);
+  const talking = programs.filter(({ code }) => outputOf(code) !== undefined);
+  assert.ok(talking.length > 0);
+  for (const { code } of talking) checkOutput(join(folder, code.slice(3, code.indexOf('\n'))), outputOf(code) ?? '');
+});
+
+for (const path of filesIn('examples', '.ts')) {
+  const said = outputOf(textOf(path));
+  if (said === undefined) continue;
+  test(`${path} prints what it says`, () => checkOutput(join(root, 'dist', path.replace(/ts$/, 'js')), said));
+}
+
+test('what a program says is compared to the letter, but for the dots', () => {
+  assert.is(isAsSaid('took 12 ms (all)\nend\n', 'took … ms (all)\nend'), true);
+  assert.is(isAsSaid('took 12 s (all)\nend', 'took … ms (all)\nend'), false);
+  assert.is(isAsSaid('took 12 ms (all)', 'took … ms (all)\nend'), false);
+  assert.is(isAsSaid('one\ntwo', '…'), false, 'dots do not go over lines');
+});
+
+test.run();
