@@ -33,9 +33,7 @@ async function fillTheCounter(): Promise<boolean> {
   const waited = !placed;
   const eaten = counter.get();
   await sixth;
-  console.log(
-    `  waiting     the sixth put ${waited ? 'waited' : 'did not wait'}, and returned when ${eaten} was eaten`,
-  );
+  console.log(`  waiting     the sixth put ${waited ? 'waited' : 'was done'} until ${eaten} was eaten`);
   return refused && waited && eaten === 'soup 1' && counter.size === ROOM;
 }
 
@@ -57,9 +55,7 @@ function checkPlates(end: string, plates: string[][]): boolean {
   const missing = cooked.filter((dish) => !eaten.includes(dish)).length;
   const twice = eaten.length - new Set(eaten).size;
   const shares = plates.map((plate) => plate.length).join(' + ');
-  console.log(
-    `  ${end.padEnd(10)}  ${cooked.length} cooked, ${shares} eaten, ${missing} missing, ${twice} eaten twice`,
-  );
+  console.log(`  ${end.padEnd(10)}  ${cooked.length} cooked, ${shares} eaten, ${missing} missing, ${twice} twice`);
   return eaten.length === cooked.length && missing === 0 && twice === 0;
 }
 
@@ -81,6 +77,6 @@ function waitsInVain(put: () => void): boolean {
 // kitchen: 5 cooks with 10 dishes each, 2 guests, a counter with room for 5
 //
 //   full        5 puts returned, the sixth found no room in 100 ms
-//   waiting     the sixth put waited, and returned when soup 1 was eaten
-//   null        50 cooked, … + … eaten, 0 missing, 0 eaten twice
-//   close()     50 cooked, … + … eaten, 0 missing, 0 eaten twice
+//   waiting     the sixth put waited until soup 1 was eaten
+//   null        50 cooked, … + … eaten, 0 missing, 0 twice
+//   close()     50 cooked, … + … eaten, 0 missing, 0 twice

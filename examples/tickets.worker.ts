@@ -8,7 +8,7 @@ export interface Box {
   /** A JSON file that says how many tickets are left. */
   readonly file: string;
   /** Who holds it may sell. */
-  readonly till?: Mutex;
+  readonly till?: Mutex | undefined;
 }
 
 /** Looks how many are left: no lock, so everybody may look at once. */

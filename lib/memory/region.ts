@@ -209,7 +209,7 @@ export class Region {
   release(unit: number): void {
     if (!this.kernel.pieceFree(unit) || !this.kernel.spaceWanted()) return;
     for (const { offset, kind } of this.#objects()) {
-      if (kind === KIND_QUEUE) this.parker.wake(offset + QUEUE_PUTTERS, Number.POSITIVE_INFINITY);
+      if (kind === KIND_QUEUE) this.parker.wakeAll(offset + QUEUE_PUTTERS);
     }
   }
 
@@ -249,7 +249,7 @@ export class Region {
     const kind = this.i32[(place.offset + OBJECT_KIND) >> 2] ?? 0;
     this.i32[(place.offset + OBJECT_SERIAL) >> 2] = 0;
     if (kind === KIND_MUTEX) this.kernel.lockKill(place.offset);
-    for (const set of WAIT_SETS[kind] ?? []) this.parker.wake(place.offset + set, Number.POSITIVE_INFINITY);
+    for (const set of WAIT_SETS[kind] ?? []) this.parker.wakeAll(place.offset + set);
     this.release(this.unitOf(place.offset));
   }
 
@@ -275,7 +275,7 @@ export class Region {
     for (const { offset, kind } of this.#objects()) {
       for (const set of WAIT_SETS[kind] ?? []) {
         this.kernel.unregister(offset + set, slot);
-        this.parker.wake(offset + set, Number.POSITIVE_INFINITY);
+        this.parker.wakeAll(offset + set);
       }
       if (kind === KIND_MUTEX && this.kernel.lockOwner(offset) === slot + 1) holds = true;
     }

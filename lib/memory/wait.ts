@@ -4,7 +4,7 @@
  * An operation that cannot go on is one record: where its waiters register, how to try again, whom to tell on leaving.
  * The blocking driver parks the thread between tries, the async driver parks a promise; the kernel knows neither.
  *
- * Block  1. try for a short while  2. register  3. try again  4. park on this thread's own word  5. from 2
+ * Block  1. try for a short while: `spin`  2. register  3. try again  4. park on this thread's own word  5. from 2
  *        6. leave: unregister, and pass the wake on if somebody else could use it
  * Async  as above, but all promises of a thread share one `waitAsync` on the thread's word; on a wake the sets whose bit
  *        was taken are tried again, first come first served
@@ -32,8 +32,6 @@ export interface Operation<R> {
   readonly object: { readonly offset: number; readonly serial: number };
   /** Address of the wait set. */
   readonly set: number;
-  /** Tries without a trace, before the thread registers; `attempt` where it is not given. */
-  readonly glance?: () => R | typeof AGAIN;
   /** Tries once; throws what the caller shall get. */
   attempt(): R | typeof AGAIN;
   /** Gives up what was prepared, when the wait ends by a timeout or an abort. */
@@ -60,9 +58,20 @@ interface Waiter {
   readonly release: () => void;
 }
 
-/** Tries before a thread parks: a few microseconds, and none where no other thread could make progress meanwhile. */
-const SPINS = availableParallelism() > 1 ? 2000 : 0;
+/** Tries before a thread parks: some ten microseconds in all, and none where no other thread could make progress meanwhile. */
+const TRIES = availableParallelism() > 1 ? 200 : 0;
+const LONGEST_PAUSE = 64; // between two tries, so that who works on the line is left in peace
 const pause: () => void = (Atomics as { pause?: () => void }).pause ?? (() => {});
+
+/** Tries for a short while; AGAIN when that did not help. */
+export function spin<R>(attempt: () => R | typeof AGAIN): R | typeof AGAIN {
+  for (let tries = 0; tries < TRIES; tries++) {
+    for (let i = Math.min(tries, LONGEST_PAUSE); i >= 0; i--) pause();
+    const result = attempt();
+    if (result !== AGAIN) return result;
+  }
+  return AGAIN;
+}
 
 /** One thread's sleep in one region. */
 export class Parker {
@@ -87,14 +96,9 @@ export class Parker {
     this.#record = threadsAt + slot * THREAD_BYTES;
   }
 
-  /** Blocks the thread until the operation has gone through; throws `TimeoutError`. */
+  /** Blocks the thread until the operation has gone through; throws `TimeoutError`. The caller has tried: see `spin`. */
   block<R>(operation: Operation<R>, options?: WaitOptions): R {
     const timeout = requireTimeout(options?.timeout);
-    for (let spin = 0; spin <= SPINS; spin++) {
-      const result = operation.glance ? operation.glance() : operation.attempt();
-      if (result !== AGAIN) return result;
-      pause();
-    }
     this.#withdraw();
     try {
       return this.#park(operation, timeout);
@@ -168,19 +172,21 @@ export class Parker {
     return this.#waiters.size > 0 && this.#waiters.has(set);
   }
 
-  /** Tries the promises of a set in their order, as far as they can go on. */
+  /** Tries the promises of a set in their order, as far as they can go on; leaves the set after the last one. */
   serve(set: number): void {
-    const waiters = this.#waiters.get(set) ?? [];
+    const waiters = this.#waiters.get(set);
+    const last = waiters?.at(-1);
+    if (!waiters || !last) return;
     for (let waiter = waiters[0]; waiter && this.#attempt(waiter); waiter = waiters[0]) waiters.shift();
-    if (waiters.length === 0 && this.#waiters.delete(set)) this.#hold();
+    if (waiters.length > 0) return;
+    this.#waiters.delete(set);
+    this.#hold();
+    this.#leave(last.operation);
   }
 
   #serve(set: number): void {
-    const last = this.#waiters.get(set)?.at(-1);
-    if (!last) return;
     if (!this.#withdrawn) this.#kernel.register(set, this.#slot);
     this.serve(set);
-    if (!this.#waiters.has(set)) this.#leave(last.operation);
   }
 
   #attempt(waiter: Waiter): boolean {
@@ -243,7 +249,7 @@ export class Parker {
     for (const waiters of this.#waiters.values()) {
       const operation = waiters[0]?.operation;
       if (operation && !this.#kernel.unregister(operation.set, this.#slot) && operation.passOn()) {
-        this.wake(operation.set, 1);
+        this.wake(operation.set);
       }
     }
   }
@@ -263,16 +269,21 @@ export class Parker {
     const { offset, serial } = operation.object;
     if (this.#i32[(offset + OBJECT_SERIAL) >> 2] !== serial) return; // freed meanwhile: the set is no more
     this.#kernel.unregister(operation.set, this.#slot);
-    if (operation.passOn()) this.wake(operation.set, 1);
+    if (operation.passOn()) this.wake(operation.set);
   }
 
-  /** Wakes up to `count` threads of the set; touches no futex of a thread that is awake. */
-  wake(set: number, count: number): void {
-    for (let woken = 0; woken < count; woken++) {
-      const slot = this.#kernel.takeWaiter(set, this.#next);
-      if (slot < 0) return;
-      this.#next = slot + 1 < this.#threads ? slot + 1 : 0;
-      this.unpark(slot);
+  /** Wakes one thread of the set, in turn; touches no futex of a thread that is awake. It passes the wake on: see `passOn`. */
+  wake(set: number): void {
+    const slot = this.#kernel.takeWaiter(set, this.#next);
+    if (slot < 0) return;
+    this.#next = slot + 1 < this.#threads ? slot + 1 : 0;
+    this.unpark(slot);
+  }
+
+  /** Wakes everybody who is in the set now; once, even if a thread comes back meanwhile. */
+  wakeAll(set: number): void {
+    for (let slot = 0; slot < this.#threads; slot++) {
+      if (this.#kernel.isRegistered(set, slot) && this.#kernel.unregister(set, slot)) this.unpark(slot);
     }
   }
 

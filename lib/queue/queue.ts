@@ -34,7 +34,7 @@ import { ClosedError, InvalidHandleError, requireInteger, show } from '../memory
 import { LivePlace, revives, SharedObject, type SharedObjectOptions } from '../memory/handles.ts';
 import type { Kernel } from '../memory/kernel.ts';
 import { type Place, Region } from '../memory/region.ts';
-import { AGAIN, type AsyncWaitOptions, type Operation, type Parker, type WaitOptions } from '../memory/wait.ts';
+import { AGAIN, type AsyncWaitOptions, type Operation, type Parker, spin, type WaitOptions } from '../memory/wait.ts';
 import { type Codec, codec as codecs } from './codec.ts';
 import { type Letter, Messages, Numbers, type Payloads } from './payload.ts';
 
@@ -95,7 +95,8 @@ export class Queue<T = unknown> extends SharedObject {
   /** Puts an item; blocks while the queue is full. Throws TimeoutError, ClosedError, CodecError, MessageTooLargeError. */
   put(value: T, options?: WaitOptions): void {
     const letter = this.#isBehind() ? AGAIN : this.#payloads.write(value);
-    if (letter === AGAIN || !this.#send(letter)) this.#parker.block(this.#putting(value, letter), options);
+    if (letter !== AGAIN && (this.#send(letter) || this.#sendSoon(letter))) return;
+    this.#parker.block(this.#putting(value, letter), options);
   }
 
   /** Puts an item if there is room; never waits. Throws as `put`. */
@@ -142,19 +143,19 @@ export class Queue<T = unknown> extends SharedObject {
     };
     let sent = 0;
     try {
-      const first = attempt();
-      sent = first === AGAIN ? this.#parker.block<number>({ ...this.#writing('putMany'), attempt }, options) : first;
+      let said = attempt();
+      if (said === AGAIN) said = spin(attempt);
+      sent = said === AGAIN ? this.#parker.block<number>({ ...this.#writing('putMany'), attempt }, options) : said;
     } finally {
       this.#payloads.dropMany(sent, letters);
     }
-    if (this.#kernel.waiting(this.#getters)) this.#parker.wake(this.#getters, sent);
+    if (this.#kernel.waiting(this.#getters)) this.#parker.wake(this.#getters);
     return sent;
   }
 
   /** Takes the oldest item; blocks while the queue is empty. Throws TimeoutError, and ClosedError once it is closed and drained. */
   get(options?: WaitOptions): T {
-    const taken = this.#tryTake();
-    const item = taken === AGAIN ? this.#parker.block(this.#taking(), options) : taken;
+    const item = this.#take(options);
     if (item === ENDED) throw this.#refused(CLOSED);
     return item;
   }
@@ -179,6 +180,7 @@ export class Queue<T = unknown> extends SharedObject {
     const items: T[] = [];
     const attempt = () => this.#takeMany(items, max);
     let taken = attempt();
+    if (taken === AGAIN) taken = spin(attempt);
     if (taken === AGAIN) taken = this.#parker.block<true | typeof ENDED>({ ...this.#reading(), attempt }, options);
     if (taken === ENDED) throw this.#refused(CLOSED);
     return items;
@@ -191,7 +193,7 @@ export class Queue<T = unknown> extends SharedObject {
       if (items.length > 0) break;
       return this.#notTaken(said);
     }
-    if (this.#kernel.waiting(this.#putters)) this.#parker.wake(this.#putters, items.length);
+    if (this.#kernel.waiting(this.#putters)) this.#parker.wake(this.#putters);
     return true;
   }
 
@@ -199,7 +201,7 @@ export class Queue<T = unknown> extends SharedObject {
   close(): void {
     this.region.check(this);
     this.#kernel.ringClose(this.offset);
-    for (const set of [this.#getters, this.#putters]) this.#parker.wake(set, Number.POSITIVE_INFINITY);
+    for (const set of [this.#getters, this.#putters]) this.#parker.wakeAll(set);
   }
 
   /** Whether `close` was called. */
@@ -235,7 +237,7 @@ export class Queue<T = unknown> extends SharedObject {
         `n must be at most the items of ${this.title} that are not done: got ${n}, there are ${open}`,
       );
     }
-    if (said === WAKE) this.#parker.wake(this.offset + QUEUE_JOINERS, Number.POSITIVE_INFINITY);
+    if (said === WAKE) this.#parker.wakeAll(this.offset + QUEUE_JOINERS);
   }
 
   /** Blocks until `taskDone` was called for every item that was put. Throws TimeoutError. */
@@ -252,8 +254,7 @@ export class Queue<T = unknown> extends SharedObject {
   /** Takes items, blocking, until the queue is closed and drained. */
   *[Symbol.iterator](): Iterator<T> {
     for (;;) {
-      const taken = this.#tryTake();
-      const item = taken === AGAIN ? this.#parker.block(this.#taking()) : taken;
+      const item = this.#take();
       if (item === ENDED) return;
       yield item;
     }
@@ -268,6 +269,14 @@ export class Queue<T = unknown> extends SharedObject {
     }
   }
 
+  #take(options?: WaitOptions): T | typeof ENDED {
+    let item = this.#tryTake();
+    if (item === AGAIN) item = spin(this.#tryAgain);
+    return item === AGAIN ? this.#parker.block(this.#taking(), options) : item;
+  }
+
+  readonly #tryAgain = (): T | typeof AGAIN | typeof ENDED => this.#tryTake();
+
   #tryTake(): T | typeof AGAIN | typeof ENDED {
     const said = this.#payloads.take();
     if (said === DONE) return this.#payloads.read();
@@ -275,7 +284,7 @@ export class Queue<T = unknown> extends SharedObject {
     try {
       return this.#payloads.read();
     } finally {
-      this.#parker.wake(this.#putters, 1);
+      this.#parker.wake(this.#putters);
     }
   }
 
@@ -347,13 +356,17 @@ export class Queue<T = unknown> extends SharedObject {
     };
   }
 
+  #sendSoon(letter: Letter): boolean {
+    return spin(() => this.#send(letter) || AGAIN) === true;
+  }
+
   /** Sends the letter in the mail; false when the queue is full. */
   #send(letter: Letter): boolean {
     const said = this.#kernel.ringPut(this.offset, this.serial, this.region.record);
     if (said === DONE) return true;
     if (said === BUSY) return false;
     if (said !== WAKE) throw this.#refused(said, letter);
-    this.#parker.wake(this.#getters, 1);
+    this.#parker.wake(this.#getters);
     return true;
   }
 

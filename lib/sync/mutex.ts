@@ -15,7 +15,7 @@ import { DeadlockError, InvalidHandleError, NotOwnerError } from '../memory/erro
 import { LivePlace, revives, SharedObject, type SharedObjectOptions } from '../memory/handles.ts';
 import type { Kernel } from '../memory/kernel.ts';
 import { Region } from '../memory/region.ts';
-import { AGAIN, type AsyncWaitOptions, type Operation, type Parker, type WaitOptions } from '../memory/wait.ts';
+import { AGAIN, type AsyncWaitOptions, type Operation, type Parker, spin, type WaitOptions } from '../memory/wait.ts';
 
 /**
  * A lock between threads and between async tasks of one thread. Nobody else enters while it is held; it is not re-entrant.
@@ -57,7 +57,13 @@ export class Mutex extends SharedObject {
     if (this.owner === this.region.slot) {
       throw new DeadlockError(`${this.title} is held by this thread already (slot ${this.region.slot})`);
     }
-    return this.#parker.block(this.#operation(), options);
+    const result = spin(() => this.#locked(this.#kernel.lockGlance(this.offset, this.#free, this.#held)));
+    return result === AGAIN ? this.#parker.block(this.#operation(), options) : result;
+  }
+
+  #locked(said: number): this | typeof AGAIN {
+    if (said === FREED) throw this.#freed();
+    return said === DONE ? this : AGAIN;
   }
 
   /** Locks if nobody holds it; never waits. */
@@ -80,7 +86,7 @@ export class Mutex extends SharedObject {
   #unlockContended(): void {
     const said = this.#kernel.unlockContended(this.offset, this.#free, this.#held);
     if (said === WAKE) {
-      this.#parker.wake(this.offset + MUTEX_WAITERS, 1);
+      this.#parker.wake(this.offset + MUTEX_WAITERS);
       return;
     }
     if (said === FREED) throw this.#freed();
@@ -126,16 +132,11 @@ export class Mutex extends SharedObject {
   }
 
   #operation(): Operation<this> {
-    const result = (said: number) => {
-      if (said === FREED) throw this.#freed();
-      return said === DONE ? this : AGAIN;
-    };
     return {
       what: `lock of ${this.title}`,
       object: this,
       set: this.offset + MUTEX_WAITERS,
-      glance: () => result(this.#kernel.lockGlance(this.offset, this.#free, this.#held)),
-      attempt: () => result(this.#kernel.lockContended(this.offset, this.#free, this.#held)),
+      attempt: () => this.#locked(this.#kernel.lockContended(this.offset, this.#free, this.#held)),
       passOn: () => this.#kernel.lockAbandon(this.offset, this.#free) === WAKE,
     };
   }

@@ -1,0 +1,370 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import type { RingfenceError } from '../../lib/memory/errors.ts';
+import { attach, share } from '../../lib/memory/handles.ts';
+import { Region } from '../../lib/memory/region.ts';
+import { Pool } from '../../lib/pool/pool.ts';
+import { codec } from '../../lib/queue/codec.ts';
+import { Queue } from '../../lib/queue/queue.ts';
+import { Mutex } from '../../lib/sync/mutex.ts';
+import { crew } from './crew.ts';
+import { tasks } from './pools.ts';
+
+/** Something that a program should not do, and the error that it gets. */
+export interface Misuse {
+  readonly run: () => unknown;
+  readonly error: string;
+  readonly code?: string;
+  readonly message: RegExp;
+}
+
+/** What the child process prints. */
+export interface Outcome {
+  readonly error: string;
+  readonly code?: string;
+  readonly message: string;
+}
+
+const locking = new URL('./locking.js', import.meta.url);
+const queue = (options: object = {}): Queue => new Queue({ capacity: 2, name: 'orders', ...options });
+const mutex = (): Mutex => new Mutex({ name: 'stock' });
+/** An argument that the compiler would not let through. */
+const wrong = (value: unknown): never => value as never;
+const full = (): Queue => {
+  const one = queue({ capacity: 1 });
+  one.put(1);
+  return one;
+};
+const closed = (): Queue => {
+  const one = queue();
+  one.close();
+  return one;
+};
+
+/** Shares a mutex, changes its handle, and attaches that. */
+function forge(change: object): unknown {
+  return attach({ ...(share(mutex()) as object), ...change } as never);
+}
+
+/** One task of a pool of one thread. */
+async function run(module: URL | string, name: string, payload?: unknown): Promise<unknown> {
+  await using pool = new Pool(module, { threads: 1 });
+  return await pool.run(payload, { name });
+}
+
+/** Runs with a module file of this text. */
+async function withModule(code: string, name: string): Promise<unknown> {
+  const folder = mkdtempSync(join(tmpdir(), 'ringfence-'));
+  try {
+    const path = join(folder, 'work.mjs');
+    writeFileSync(path, code);
+    return await run(pathToFileURL(path), name);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+const badTimeouts: Record<string, [value: unknown, error: string, message: RegExp]> = {
+  NaN: [Number.NaN, 'RangeError', /^timeout must be 0 or more milliseconds, or Infinity: got NaN$/],
+  '-1': [-1, 'RangeError', /^timeout must be 0 or more milliseconds, or Infinity: got -1$/],
+  a_string: ['5', 'TypeError', /^timeout must be a number of milliseconds: got "5"$/],
+  null: [null, 'TypeError', /^timeout must be a number of milliseconds: got null$/],
+};
+
+/** Each form that may wait: when it would have to, and when it would not. */
+const waits: Record<string, (options: { timeout: never }) => unknown> = {
+  'lock of a free mutex': (options) => mutex().lock(options),
+  'lock of a mutex that is held': (options) => mutex().lock().lock(options),
+  'with a free mutex': (options) => mutex().with(() => 1, options),
+  'lockAsync of a free mutex': (options) => mutex().lockAsync(options),
+  'lockAsync of a mutex that is held': (options) => mutex().lock().lockAsync(options),
+  'put with room': (options) => queue().put(1, options),
+  'put without room': (options) => full().put(2, options),
+  'putMany with room': (options) => queue().putMany([1], options),
+  'putAsync with room': (options) => queue().putAsync(1, options),
+  'putAsync without room': (options) => full().putAsync(2, options),
+  'get with an item': (options) => full().get(options),
+  'get without an item': (options) => queue().get(options),
+  'getMany with an item': (options) => full().getMany(1, options),
+  'getAsync without an item': (options) => queue().getAsync(options),
+  'join with nothing to wait for': (options) => queue().join(options),
+  'joinAsync with something to wait for': (options) => full().joinAsync(options),
+};
+
+const timeouts = Object.entries(waits).flatMap(([form, wait], at) => {
+  const [name, [value, error, message]] = Object.entries(badTimeouts)[at % 4] as [string, (typeof badTimeouts)[string]];
+  return [[`${form}: timeout ${name}`, { run: () => wait({ timeout: wrong(value) }), error, message }] as const];
+});
+
+const capacities = [0, -1, 1.5, 2 ** 40, Number.NaN].map((capacity) => {
+  const message = new RegExp(`^capacity must be an integer from 1 to 16777216: got ${capacity}$`);
+  return [`queue of capacity ${capacity}`, { run: () => queue({ capacity }), error: 'RangeError', message }] as const;
+});
+
+const codecs = Object.entries({
+  i32: [2 ** 31, /^codec i32 carries whole numbers .*, not 2147483648$/],
+  u32: [-1, /^codec u32 carries .*, not -1$/],
+  f64: ['1', /^codec f64 carries numbers, not '1'$/],
+  i64: [2n ** 63n, /^codec i64 carries .*, not 9223372036854775808n$/],
+  bytes: [[1], /^codec bytes carries Uint8Arrays/],
+  string: [5, /^codec string carries strings, not 5$/],
+  json: [1n, /^codec json cannot carry the value: .*BigInt/],
+  any: [() => {}, /^codec any /],
+} as const).map(([name, [value, message]]) => {
+  const through = codec[name as keyof typeof codec];
+  const put = () => queue({ codec: through }).put(value);
+  return [`what ${name} cannot carry`, { run: put, error: 'CodecError', code: 'ERR_CODEC', message }] as const;
+});
+
+const frees = Object.entries({
+  lock: () => freed(mutex()).lock(),
+  unlock: () => freed(mutex()).unlock(),
+  lockAsync: () => freed(mutex()).lockAsync(),
+  put: () => freed(queue()).put(1),
+  get: () => freed(queue()).get(),
+  close: () => freed(queue()).close(),
+  size: () => freed(queue()).size,
+  share: () => share(freed(queue())),
+  free: () => freed(queue()).free(),
+}).map(([name, use]) => {
+  const row: Misuse = { run: use, error: 'InvalidHandleError', code: 'ERR_INVALID_HANDLE', message: /was freed$/ };
+  return [`${name} after free`, row] as const;
+});
+
+function freed<T extends Mutex | Queue>(object: T): T {
+  object.free();
+  return object;
+}
+
+const closes = Object.entries({
+  put: () => closed().put(1),
+  tryPut: () => closed().tryPut(1),
+  putAsync: () => closed().putAsync(1),
+  putMany: () => closed().putMany([1]),
+  get: () => closed().get(),
+  tryGet: () => closed().tryGet(),
+  getAsync: () => closed().getAsync(),
+  getMany: () => closed().getMany(1),
+}).map(([name, use]) => {
+  const row: Misuse = { run: use, error: 'ClosedError', code: 'ERR_CLOSED', message: /^queue "orders" is closed$/ };
+  return [`${name} after close`, row] as const;
+});
+
+const handles = Object.entries({
+  'of another version': [{ ringfence: 99 }, /^a handle of layout 99, this library has \d+$/],
+  'with an offset of nothing': [{ offset: 128 }, /^no object of kind \d+ at offset 128: the handle is forged or stale$/],
+  'with an offset beyond the region': [{ offset: 2 ** 31 }, /forged or stale$/],
+  'with an offset that is no number': [{ offset: 'a' }, /forged or stale$/],
+  'with a negative offset': [{ offset: -1280 }, /forged or stale$/],
+  'of another kind': [{ kind: 5 }, /forged or stale$/],
+  'of an unknown kind': [{ kind: 77 }, /kind 77/],
+  'with another serial': [{ serial: 12345 }, /forged|stale|freed/],
+  'without a memory': [{ memory: undefined }, /^not a region/],
+  'with a memory that is not shared': [{ memory: new WebAssembly.Memory({ initial: 1 }) }, /^not a region/],
+  'with a memory of others': [
+    { memory: new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true }) },
+    /^not a region: its first word is not of one$/,
+  ],
+} as const).map(([name, [change, message]]) => {
+  const row: Misuse = { run: () => forge(change), error: 'InvalidHandleError', code: 'ERR_INVALID_HANDLE', message };
+  return [`a handle ${name}`, row] as const;
+});
+
+const others: Record<string, Misuse> = {
+  'queue without options': { run: () => new Queue(wrong(undefined)), error: 'TypeError', message: /options|capacity/ },
+  'capacity as a string': {
+    run: () => queue({ capacity: '5' }),
+    error: 'TypeError',
+    message: /^capacity must be a number: got "5"$/,
+  },
+  'blockBytes 1': {
+    run: () => queue({ blockBytes: 1 }),
+    error: 'RangeError',
+    message: /^blockBytes must be an integer from 16 to 16777216: got 1$/,
+  },
+  'codec by name': {
+    run: () => queue({ codec: 'i32' }),
+    error: 'TypeError',
+    message: /^codec must be one of codec\.\*: got "i32"$/,
+  },
+  'region that is none': {
+    run: () => queue({ region: {} }),
+    error: 'TypeError',
+    message: /^region must be a Region: got an object \(Object\)$/,
+  },
+  'mutex in a region that is none': {
+    run: () => new Mutex({ region: wrong(7) }),
+    error: 'TypeError',
+    message: /^region must be a Region: got 7$/,
+  },
+  'name that is no text': {
+    run: () => new Mutex({ name: wrong(5) }),
+    error: 'TypeError',
+    message: /^name must be a string: got 5$/,
+  },
+  'signal that is none': {
+    run: () => mutex().lockAsync({ signal: wrong(5) }),
+    error: 'TypeError',
+    message: /^signal must be an AbortSignal: got 5$/,
+  },
+  'putMany of one item': {
+    run: () => queue().putMany(wrong(5)),
+    error: 'TypeError',
+    message: /^values must be array-like: got 5$/,
+  },
+  'getMany of none': { run: () => queue().getMany(0), error: 'RangeError', message: /^max must be .* got 0$/ },
+  'taskDone without an item': { run: () => queue().taskDone(), error: 'RangeError', message: /got 1, there are 0$/ },
+  'a region of -1 bytes': { run: () => new Region({ bytes: -1 }), error: 'RangeError', message: /^bytes must be .* got -1$/ },
+  'a region of 2^40 bytes': { run: () => new Region({ bytes: 2 ** 40 }), error: 'RangeError', message: /got 1099511627776$/ },
+  'a region of no threads': { run: () => new Region({ threads: 0 }), error: 'RangeError', message: /^threads must be .* got 0$/ },
+  'an array of -1 elements': {
+    run: () => new Region().array(Int32Array, -1),
+    error: 'RangeError',
+    message: /^length must be .* got -1$/,
+  },
+  'an array of no type': {
+    run: () => new Region().array(wrong('i32'), 1),
+    error: 'TypeError',
+    message: /^type must be a typed array constructor: got "i32"$/,
+  },
+  'more than the region has': {
+    run: () => new Region({ bytes: 2 ** 20 }).array(Uint8Array, 2 ** 20),
+    error: 'RegionFullError',
+    code: 'ERR_REGION_FULL',
+    message: /1048640 bytes were asked for, \d+ are left/,
+  },
+  'a message larger than the region': {
+    run: () => queue({ region: new Region({ bytes: 2 ** 20 }) }).put('x'.repeat(2 ** 21)),
+    error: 'MessageTooLargeError',
+    code: 'ERR_MESSAGE_TOO_LARGE',
+    message: /^a message of \d+ bytes does not fit: the region allows \d+$/,
+  },
+  'unlock of a free mutex': {
+    run: () => mutex().unlock(),
+    error: 'NotOwnerError',
+    code: 'ERR_NOT_OWNER',
+    message: /cannot unlock mutex "stock": nobody holds it$/,
+  },
+  'unlock by another thread': {
+    run: () => crew(1, locking, 'unlockOnly', mutex().lock()),
+    error: 'NotOwnerError',
+    code: 'ERR_NOT_OWNER',
+    message: /cannot unlock mutex "stock": the thread in slot 0 holds it$/,
+  },
+  'lock twice': {
+    run: () => mutex().lock().lock(),
+    error: 'DeadlockError',
+    code: 'ERR_DEADLOCK',
+    message: /^mutex "stock" is held by this thread already/,
+  },
+  'lock inside with': {
+    run: () => {
+      const one = mutex();
+      one.with(() => one.lock());
+    },
+    error: 'DeadlockError',
+    code: 'ERR_DEADLOCK',
+    message: /held by this thread already/,
+  },
+  'more threads than the region has slots': {
+    run: () => crew(1, locking, 'visit', new Mutex({ region: new Region({ threads: 1 }) })),
+    error: 'TooManyThreadsError',
+    code: 'ERR_TOO_MANY_THREADS',
+    message: /^all 1 thread slots of the region are taken/,
+  },
+  'a shared object of another region in an item': {
+    run: () => queue({ region: new Region() }).put(mutex()),
+    error: 'CodecError',
+    code: 'ERR_CODEC',
+    message: /^codec any cannot carry a Mutex of another region$/,
+  },
+  'a worker module that does not exist': {
+    run: () => run(new URL('./no-such-module.js', import.meta.url), 'f'),
+    error: 'TaskError',
+    code: 'ERR_TASK',
+    message: /no-such-module\.js/,
+  },
+  'a worker module without the export': {
+    run: () => run(tasks, 'cube'),
+    error: 'TaskError',
+    code: 'ERR_TASK',
+    message: /tasks\.js has no function 'cube': it exports .*square/,
+  },
+  'an export that is no function': {
+    run: () => run(tasks, 'notAFunction'),
+    error: 'TaskError',
+    code: 'ERR_TASK',
+    message: /has no function 'notAFunction'/,
+  },
+  'a worker file with a syntax error': {
+    run: () => withModule('export function f( {', 'f'),
+    error: 'TaskError',
+    code: 'ERR_TASK',
+    message: /^cannot load the worker module .*work\.mjs: SyntaxError/,
+  },
+  'a worker file that throws while it loads': {
+    run: () => withModule('throw new RangeError("at the top"); export function f() {}', 'f'),
+    error: 'TaskError',
+    code: 'ERR_TASK',
+    message: /^cannot load the worker module .*: RangeError: at the top$/,
+  },
+  'a task that returns what cannot be cloned': {
+    run: () => run(tasks, 'unclonable', 'inside'),
+    error: 'TaskError',
+    code: 'ERR_TASK',
+    message: /^unclonable returned what cannot be cloned/,
+  },
+  'a payload that cannot be cloned': { run: () => run(tasks, 'square', () => {}), error: 'TaskError', code: 'ERR_TASK', message: /clone/ },
+  'a task that ends its thread': {
+    run: () => run(tasks, 'die', 'exit'),
+    error: 'ThreadDiedError',
+    code: 'ERR_THREAD_DIED',
+    message: /./,
+  },
+  'run after close': {
+    run: async () => {
+      const pool = new Pool(tasks, { threads: 1 });
+      await pool.close();
+      await pool.run(1, { name: 'square' });
+    },
+    error: 'ClosedError',
+    code: 'ERR_CLOSED',
+    message: /closed$/,
+  },
+  'a pool of no threads': { run: () => new Pool(tasks, { threads: 0 }), error: 'RangeError', message: /^threads must be .* got 0$/ },
+  'a pool over no module': { run: () => new Pool(wrong(5)), error: 'TypeError', message: /^module must be .* got 5$/ },
+  'run with timeout NaN': {
+    run: async () => {
+      await using pool = new Pool(tasks, { threads: 1 });
+      await pool.run(1, { name: 'square', timeout: Number.NaN });
+    },
+    error: 'RangeError',
+    message: /^timeout must be .* got NaN$/,
+  },
+};
+
+export const misuses: ReadonlyMap<string, Misuse> = new Map<string, Misuse>([
+  ...capacities,
+  ...timeouts,
+  ...codecs,
+  ...frees,
+  ...closes,
+  ...handles,
+  ...Object.entries(others),
+]);
+
+/** The child: one row of the table, in a process of its own that must end by itself. */
+async function main(name: string): Promise<void> {
+  let outcome: Outcome = { error: 'none', message: 'nothing was thrown' };
+  try {
+    await misuses.get(name)?.run();
+  } catch (thrown) {
+    const { code, message, constructor } = thrown as RingfenceError;
+    outcome = { error: constructor.name, code, message };
+  }
+  console.log(JSON.stringify(outcome));
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await main(process.argv[2] ?? '');
