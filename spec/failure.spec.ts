@@ -23,7 +23,7 @@ test("an error of the user's own class keeps name, message, stack, causes and pr
   assert.equal((error as unknown as { detail: unknown }).detail, { price: -1, currencies: new Set(['EUR']) });
   assert.match(error.stack ?? '', /at failures?\.?.*tasks\.js|at Object\.own .*tasks\.js/);
   assert.instance(error.cause, TypeError);
-  assert.is((error.cause?.cause as Error).message, 'inner');
+  assert.is((error.cause as Error & { cause: Error }).cause.message, 'inner');
   assert.equal(Object.keys(error).sort(), ['code', 'detail']);
 });
 

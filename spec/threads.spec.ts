@@ -73,8 +73,13 @@ for (const [what, code] of [
       `data:text/javascript,${encodeURIComponent(`import { isMainThread } from "node:worker_threads"; if (!isMainThread) ${code}`)}`,
     ];
     const pool = newPool({ execArgv, threads: 2 });
-    const all = Array.from({ length: 9 }, () => reasonOf(pool.run(3, { name: 'square' })));
+    let started = 0;
+    const count = (): unknown => started++;
+    process.on('worker', count);
+    const all = Array.from({ length: 100 }, () => reasonOf(pool.run(3, { name: 'square' })));
     for (const error of await Promise.all(all)) assert.instance(error, ThreadDiedError);
+    process.off('worker', count);
+    assert.ok(started < 20, `no thread for each task: ${started}`);
     const later = await reasonOf(pool.run(3, { name: 'square' }));
     assert.instance(later, ThreadDiedError);
     if (what === 'throws') assert.match(later.message, /no start/);
@@ -139,8 +144,8 @@ test('the region hears of the exit of every thread once, whatever its end', asyn
   await reasonOf(pool.run('exit', { name: 'die' }));
   const ids = [await pool.run(undefined, { name: 'thread' }), await pool.spawn('thread').join()];
   await pool.close();
-  assert.is(exited.length, 5, 'two threads, two in the place of those that died, and one that was spawned');
-  assert.is(new Set(exited).size, 5);
+  assert.ok(exited.length >= 4, 'the two that died, the one that took their place, and the one that was spawned');
+  assert.is(new Set(exited).size, exited.length);
   for (const id of ids) assert.ok(exited.includes(id));
 });
 

@@ -8,7 +8,8 @@ import { Pool } from '../lib/pool/pool.ts';
 import { Queue } from '../lib/queue/queue.ts';
 import { Mutex } from '../lib/sync/mutex.ts';
 import { child, closePools, newModule, newPool, reasonOf, type Tasks, tasks } from './kit/pools.ts';
-import { newGate, OPEN } from './kit/tasks.ts';
+import { ENTERED, newGate, OPEN } from './kit/tasks.ts';
+import { until } from './kit/until.ts';
 
 test.after.each(closePools);
 
@@ -114,10 +115,11 @@ test('workerData is what the user gave', async () => {
 test('what a task prints before the pool closes is printed', async () => {
   const { stdout } = await child(`
     const pool = new Pool(tasks, { threads: 1 });
-    await pool.run(5000, { name: 'print' });
-    await pool.spawn('print', 5000).join();
+    await pool.run(1, { name: 'square' });
+    await pool.spawn('print', 1000).join();
+    await pool.run(1000, { name: 'print' });
     await pool.close();`);
-  assert.is(stdout.split('\n').length, 10_001);
+  assert.is(stdout.split('\n').length, 2001);
 });
 
 test('shared objects arrive live wherever they stand: payload, arguments, result, workerData, and the error of a task', async () => {
@@ -176,19 +178,33 @@ test('a freed object is refused at the call, as payload and as argument', async 
   assert.equal([pool.stats().pending, pool.stats().spawned], [0, 0]);
 });
 
-test('a region with too few slots for its threads rejects with TooManyThreadsError', async () => {
-  const pool = newPool({ region: new Region({ threads: 1 }) });
+test('a region with too few slots for its threads rejects with TooManyThreadsError, until one is free', async () => {
+  const pool = newPool({ region: new Region({ threads: 2 }) });
+  const gate = newGate();
+  const holding = pool.spawn('hold', gate);
+  await until(() => Atomics.load(gate, ENTERED) === 1);
   const all = [pool.run(2, { name: 'square' }), pool.spawn('square', 2).join()];
   for (const error of await Promise.all(all.map(reasonOf))) assert.instance(error, TooManyThreadsError);
+  Atomics.store(gate, OPEN, 1);
+  await holding.join();
+  assert.is(await pool.run(2, { name: 'square' }), 4);
 });
 
 test('the slots of threads that ended are free again, whatever their end', async () => {
   const pool = newPool({ region: new Region({ threads: 4 }) });
-  for (let round = 0; round < 5; round++) {
+  for (let round = 0; round < 4; round++) {
     await reasonOf(pool.run('exit', { name: 'die' }));
     await reasonOf(pool.run('throw', { name: 'die' }));
     assert.is(await pool.spawn('square', 3).join(), 9);
     await reasonOf(pool.spawn('die', 'exit').join());
+    const gate = newGate();
+    const aborter = new AbortController();
+    const spinning = reasonOf(pool.run(gate, { name: 'spin', signal: aborter.signal }));
+    const thread = pool.spawn('spin', gate);
+    await until(() => Atomics.load(gate, ENTERED) === 2);
+    aborter.abort();
+    await thread.terminate();
+    assert.is(await spinning, aborter.signal.reason);
   }
   assert.is(await pool.run(3, { name: 'square' }), 9);
 });

@@ -10,10 +10,20 @@
  *
  * Invariant: at any instant the state says who is responsible for the block: nobody, a thread, or the ring.
  */
-import { BLOCK_FREE, BLOCK_STATE, QUEUE_BLOCK_STRIDE, QUEUE_BLOCKS, QUEUE_BLOCKS_AT } from './layout';
+import {
+  BLOCK_FREE,
+  BLOCK_STATE,
+  FREED,
+  NO_BLOCK,
+  OBJECT_SERIAL,
+  QUEUE_BLOCK_STRIDE,
+  QUEUE_BLOCKS,
+  QUEUE_BLOCKS_AT,
+} from './layout';
 
-/** Claims a block for `owner`, looking from block `from` on: its index, or -1 when none is free. */
-export function blockClaim(q: usize, owner: i32, from: i32): i32 {
+/** Claims a block for `owner`, looking from block `from` on: its index, NO_BLOCK when none is free, or FREED. */
+export function blockClaim(q: usize, serial: i32, owner: i32, from: i32): i32 {
+  if (load<i32>(q, OBJECT_SERIAL) !== serial) return FREED;
   const blocks = load<i32>(q, QUEUE_BLOCKS);
   let index = from;
   for (let looked = 0; looked < blocks; looked++) {
@@ -26,7 +36,7 @@ export function blockClaim(q: usize, owner: i32, from: i32): i32 {
     }
     if (++index === blocks) index = 0;
   }
-  return -1;
+  return NO_BLOCK;
 }
 
 /** The address of a block. */

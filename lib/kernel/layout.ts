@@ -112,4 +112,5 @@ export const BLOCK_REST = 4; // address of the piece with the rest of a long mes
 export const BLOCK_LENGTH = 8; // bytes of the message
 export const BLOCK_DATA = 16;
 export const BLOCK_FREE = 0;
+export const NO_BLOCK = -1; // what a claim says when none is free
 export const SPARE_BLOCKS = 16; // beside the capacity: for those who encode or decode just now

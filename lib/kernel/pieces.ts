@@ -68,6 +68,29 @@ export function pieceClaim(units: i32, slot: i32, zeroed: bool): i32 {
   return -1;
 }
 
+/** Claims the first free piece, whatever its length, up to `most` units: its first unit, or -1. For what may lie in parts. */
+export function pieceClaimPart(most: i32, slot: i32): i32 {
+  const all = load<i32>(0, REGION_UNITS);
+  let unit = 0;
+  while (unit < all) {
+    const seen = atomic.load<i64>(tag(unit));
+    const state = stateOf(seen);
+    if (state === INTERIOR) {
+      unit = 0;
+      continue;
+    }
+    if (state === FREE) {
+      if (atomic.cmpxchg<i64>(tag(unit), seen, word(HELD + slot, <i32>seen)) !== seen) continue;
+      const have = lengthen(unit, <i32>seen, most, all, slot);
+      cut(unit, have, min(have, most), slot);
+      use(unit, min(have, most), false);
+      return unit;
+    }
+    unit += <i32>seen;
+  }
+  return -1;
+}
+
 /** Whether the free pieces from `unit` on are `units` long together; a look only, so that nobody else is kept out. */
 function reachable(unit: i32, have: i32, units: i32, all: i32): bool {
   while (have < units && unit + have < all) {

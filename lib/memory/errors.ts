@@ -122,6 +122,11 @@ export function requireTimeout(value: unknown): number {
   return value;
 }
 
+/** Throws unless `value` is an object: options that are a number, say, were meant as something else. */
+export function requireOptions(value: unknown): void {
+  if (typeof value !== 'object' || value === null) throw new TypeError(`options must be an object: got ${show(value)}`);
+}
+
 /** A short form of any value, for messages. */
 export function show(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);

@@ -2,7 +2,7 @@
  * Handles: what crosses `postMessage` in place of a shared object, and how it comes back to life.
  */
 import { KIND_ARRAY, KIND_REGION, OBJECT_NAME, VERSION } from '../kernel/layout.ts';
-import { InvalidHandleError, show } from './errors.ts';
+import { InvalidHandleError, requireOptions, show } from './errors.ts';
 import { type Place, Region, type TypedArrayConstructor } from './region.ts';
 
 /** A structured-cloneable copy of a value whose shared objects became handles; `attach` is the way back. */
@@ -13,8 +13,17 @@ declare const shared: unique symbol;
 export interface SharedObjectOptions {
   /** Where it lives; `Region.current` by default. */
   region?: Region | undefined;
-  /** Shows in errors and in `inspect()`; its first 47 bytes are kept. */
+  /** Shows in errors; its first 47 bytes are kept. */
   name?: string | undefined;
+}
+
+/** Where a new object goes, and its name. Throws TypeError for what cannot be meant. */
+export function placement(options: SharedObjectOptions): { region: Region; name: string } {
+  requireOptions(options);
+  const { region = Region.current, name = '' } = options;
+  if (!(region instanceof Region)) throw new TypeError(`region must be a Region: got ${show(region)}`);
+  if (typeof name !== 'string') throw new TypeError(`name must be a string: got ${show(name)}`);
+  return { region, name };
 }
 
 /** Everything that lives in a region and can be shared. */
@@ -36,7 +45,10 @@ export abstract class SharedObject implements Place {
     return this.region.buffer[this.offset + OBJECT_NAME] ? this.region.nameAt(this.offset) : '';
   }
 
-  /** Returns the memory to the region; any later use, in any thread, throws InvalidHandleError. */
+  /**
+   * Returns the memory to the region; any later use, in any thread, throws InvalidHandleError, and so do the waits of this
+   * thread. Nobody else may be in the middle of an operation on it.
+   */
   free(): void {
     this.region.free(this);
   }
@@ -74,8 +86,11 @@ export function revive(region: Region, offset: number, kind: number, serial: num
   return make(new LivePlace(region.find(kind, offset, serial)));
 }
 
+/** The key by which a handle is known among the plain objects of a value. */
+const MARK = 'ringfence.handle';
+
 interface Handle {
-  readonly ringfence: number;
+  readonly [MARK]: number;
   readonly memory: WebAssembly.Memory;
   readonly kind: number;
   readonly offset: number;
@@ -110,10 +125,10 @@ function toHandle(value: object): unknown {
   if (value instanceof SharedObject) {
     const { region, kind, offset, serial } = value;
     region.check(value);
-    return { ringfence: VERSION, memory: region.memory, kind, offset, serial } satisfies Handle;
+    return { [MARK]: VERSION, memory: region.memory, kind, offset, serial } satisfies Handle;
   }
   if (value instanceof Region) {
-    return { ringfence: VERSION, memory: value.memory, kind: KIND_REGION, offset: 0, serial: 0 } satisfies Handle;
+    return { [MARK]: VERSION, memory: value.memory, kind: KIND_REGION, offset: 0, serial: 0 } satisfies Handle;
   }
   return ArrayBuffer.isView(value) && value.buffer instanceof SharedArrayBuffer ? arrayHandle(value) : undefined;
 }
@@ -125,14 +140,14 @@ function arrayHandle(view: ArrayBufferView): Handle | undefined {
   const type = view.constructor.name;
   const length = view.byteLength / ((view as { BYTES_PER_ELEMENT?: number }).BYTES_PER_ELEMENT ?? 1);
   const { memory } = region;
-  return { ringfence: VERSION, memory, kind: KIND_ARRAY, offset: view.byteOffset, serial: 0, type, length };
+  return { [MARK]: VERSION, memory, kind: KIND_ARRAY, offset: view.byteOffset, serial: 0, type, length };
 }
 
 function fromHandle(value: object): unknown {
-  if (!('ringfence' in value)) return undefined;
+  if (!(MARK in value)) return undefined;
   const handle = value as Handle;
-  if (handle.ringfence !== VERSION) {
-    throw new InvalidHandleError(`a handle of layout ${show(handle.ringfence)}, this library has ${VERSION}`);
+  if (handle[MARK] !== VERSION) {
+    throw new InvalidHandleError(`a handle of layout ${show(handle[MARK])}, this library has ${VERSION}`);
   }
   const region = Region.of(handle.memory);
   if (handle.kind === KIND_REGION) return region;
@@ -141,21 +156,19 @@ function fromHandle(value: object): unknown {
 }
 
 /** A view of the region's bytes, as `share` found it. Throws InvalidHandleError. */
-export function reviveArray(region: Region, { type = '', offset, length = -1 }: Partial<Handle>): ArrayBufferView {
-  const make = (globalThis as Record<string, unknown>)[type];
-  if (
-    !/^(?:Big)?(?:Uint|Int|Float)\d+(?:Clamped)?Array$|^DataView$|^Buffer$/.test(type) ||
-    typeof make !== 'function'
-  ) {
-    throw new InvalidHandleError(`no array type ${show(type)}`);
+export function reviveArray(region: Region, { type = '', offset = -1, length = -1 }: Partial<Handle>): ArrayBufferView {
+  const known = /^(?:Big)?(?:Uint|Int|Float)\d+(?:Clamped)?Array$|^DataView$|^Buffer$/.test(type);
+  const make = known ? ((globalThis as Record<string, unknown>)[type] as TypedArrayConstructor) : undefined;
+  if (!make) throw new InvalidHandleError(`no array type ${show(type)}`);
+  const bytes = length * (type === 'Buffer' ? 1 : (make.BYTES_PER_ELEMENT ?? 1));
+  const whole =
+    Number.isInteger(length) && length >= 0 && Number.isInteger(offset) && offset % (bytes / length || 1) === 0;
+  if (!whole || !region.holdsArray(offset, bytes)) {
+    throw new InvalidHandleError(`no ${type} of ${length} elements at offset ${offset} of the region`);
   }
-  const buffer = region.memory.buffer as unknown as SharedArrayBuffer;
-  try {
-    if (type === 'Buffer') return Buffer.from(buffer as unknown as ArrayBuffer, offset, length);
-    return new (make as TypedArrayConstructor)(buffer, offset ?? -1, length);
-  } catch (cause) {
-    throw new InvalidHandleError(`no ${type} of ${length} elements at offset ${offset}: ${String(cause)}`);
-  }
+  const buffer = region.memory.buffer;
+  if (type === 'Buffer') return Buffer.from(buffer as unknown as ArrayBuffer, offset, length);
+  return new make(buffer, offset, length);
 }
 
 type Convert = (value: object) => unknown;
@@ -176,7 +189,7 @@ function contains(value: unknown, to: Convert, seen: Set<object>): boolean {
 }
 
 function isHandled(value: object, to: Convert): boolean {
-  return to === toHandle ? toHandle(value) !== undefined : isPlain(value) && 'ringfence' in value;
+  return to === toHandle ? toHandle(value) !== undefined : isPlain(value) && MARK in value;
 }
 
 function partsOf(value: object): Iterable<unknown> {

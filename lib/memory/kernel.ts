@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 /** The exports of lib/kernel; addresses and slots are plain numbers, see each file there. */
 export interface Kernel {
   pieceClaim(units: number, slot: number, zeroed: number): number;
+  pieceClaimPart(most: number, slot: number): number;
   pieceAt(unit: number): number;
   pieceSeal(unit: number): void;
   pieceFree(unit: number): number;
@@ -46,7 +47,7 @@ export interface Kernel {
   ringClosed(queue: number): number;
   ringUnfinished(queue: number): number;
   ringFinish(queue: number, n: number): number;
-  blockClaim(queue: number, owner: number, from: number): number;
+  blockClaim(queue: number, serial: number, owner: number, from: number): number;
   blockAt(queue: number, index: number): number;
   blockFree(block: number): void;
 }

@@ -77,6 +77,8 @@ export interface RegionOptions {
 
 /** Regions of this thread by their id; held weakly, an object holds its region. */
 const attached = new Map<number, WeakRef<Region>>();
+/** Regions that this worker leaves when it exits. */
+const joined = new Set<Region>();
 let current: Region | undefined;
 
 /**
@@ -135,8 +137,9 @@ export class Region {
 
   /** @internal The region of a memory in this thread. Throws InvalidHandleError when it is none, or of another version. */
   static of(memory: WebAssembly.Memory): Region {
-    if (!(memory?.buffer instanceof SharedArrayBuffer)) {
-      throw new InvalidHandleError(`not a region: ${show(memory)} is no shared memory`);
+    const shared = memory instanceof WebAssembly.Memory && memory.buffer instanceof SharedArrayBuffer;
+    if (!shared || memory.buffer.byteLength < PAGE) {
+      throw new InvalidHandleError(`not a region: ${show(memory)} is no shared memory of WebAssembly`);
     }
     const header = new Int32Array(memory.buffer, 0, REGION_BYTES / 4);
     const id = header[REGION_ID / 4] ?? 0;
@@ -213,14 +216,47 @@ export class Region {
     }
   }
 
-  /** @internal Bytes that a long message could have if all others were gone. */
+  /** @internal Claims a piece of any length, up to `bytes`; its first unit, or -1. */
+  claimPart(bytes: number): number {
+    return this.kernel.pieceClaimPart(Math.ceil(bytes / UNIT), this.slot);
+  }
+
+  /** @internal Bytes that a long message could have now; each part of it has a header. */
+  get roomNow(): number {
+    return this.#room((state) => state === FREE);
+  }
+
+  /** @internal Bytes that it could have if all other messages were gone, and who builds something just now gave up. */
   get roomForMessages(): number {
-    let units = 0;
-    for (const { unit, units: length, state } of this.#pieces()) {
-      const offset = this.kernel.pieceAt(unit);
-      if (state === FREE || this.i32[(offset + OBJECT_KIND) >> 2] === KIND_LONG) units += length;
+    return this.#room((state, unit) => state !== USED || this.#kindAt(this.kernel.pieceAt(unit)) === KIND_LONG);
+  }
+
+  #room(counts: (state: number, unit: number) => boolean): number {
+    let room = 0;
+    let inside = false;
+    for (const { unit, units, state } of this.#pieces()) {
+      const counted = counts(state, unit);
+      if (counted) room += units * UNIT - (inside ? 0 : OBJECT_HEADER);
+      inside = counted;
     }
-    return units * UNIT;
+    return room;
+  }
+
+  /** @internal Whether these bytes lie within an array of the region. */
+  holdsArray(offset: number, bytes: number): boolean {
+    for (const { unit, units, state } of this.#pieces()) {
+      const start = this.kernel.pieceAt(unit);
+      const end = start + units * UNIT;
+      if (offset < start || offset >= end) continue;
+      return (
+        state === USED && this.#kindAt(start) === KIND_ARRAY && offset >= start + OBJECT_HEADER && offset + bytes <= end
+      );
+    }
+    return false;
+  }
+
+  #kindAt(offset: number): number {
+    return this.i32[(offset + OBJECT_KIND) >> 2] ?? 0;
   }
 
   /** @internal Checks that an object of this kind lives there. */
@@ -246,10 +282,13 @@ export class Region {
   /** @internal Frees an object: its memory returns to the region, and whoever waits for it learns that. */
   free(place: Place): void {
     this.check(place);
-    const kind = this.i32[(place.offset + OBJECT_KIND) >> 2] ?? 0;
+    const kind = this.#kindAt(place.offset);
+    const sets = (WAIT_SETS[kind] ?? []).map((set) => place.offset + set);
     this.i32[(place.offset + OBJECT_SERIAL) >> 2] = 0;
     if (kind === KIND_MUTEX) this.kernel.lockKill(place.offset);
-    for (const set of WAIT_SETS[kind] ?? []) this.parker.wakeAll(place.offset + set);
+    const freed = new InvalidHandleError(`the object at offset ${place.offset} was freed`);
+    for (const set of sets) this.parker.rejectAll(set, freed);
+    for (const set of sets) this.parker.wakeAll(set);
     this.release(this.unitOf(place.offset));
   }
 
@@ -285,18 +324,25 @@ export class Region {
   *#objects(): Generator<{ offset: number; kind: number }> {
     for (const { unit, state } of this.#pieces()) {
       const offset = this.kernel.pieceAt(unit);
-      if (state === USED) yield { offset, kind: this.i32[(offset + OBJECT_KIND) >> 2] ?? 0 };
+      if (state === USED) yield { offset, kind: this.#kindAt(offset) };
     }
   }
 
-  *#pieces(): Generator<{ unit: number; units: number; state: number }> {
+  /** All pieces, as they were during one walk. */
+  #pieces(): { unit: number; units: number; state: number }[] {
     const all = this.#header(REGION_UNITS);
+    const pieces = [];
     for (let unit = 0; unit < all; ) {
       const units = this.kernel.pieceUnits(unit);
-      if (units === 0) return; // overtaken by somebody who joins pieces: what follows is free memory in his hands
-      yield { unit, units, state: this.kernel.pieceState(unit) };
+      if (units === 0) {
+        pieces.length = 0; // overtaken by somebody who joins pieces: start again
+        unit = 0;
+        continue;
+      }
+      pieces.push({ unit, units, state: this.kernel.pieceState(unit) });
       unit += units;
     }
+    return pieces;
   }
 
   #full(asked: number): RegionFullError {
@@ -316,11 +362,20 @@ export class Region {
     const threads = this.#header(REGION_THREADS);
     for (let slot = 0; slot < threads; slot++) {
       if (this.kernel.threadJoin(this.#recordOf(slot), threadId + 1)) {
-        if (!isMainThread) process.once('exit', () => this.threadExited(threadId));
+        if (!isMainThread) this.#leaveAtExit();
         return slot;
       }
     }
     throw new TooManyThreadsError(threads);
+  }
+
+  #leaveAtExit(): void {
+    if (joined.size === 0) {
+      process.once('exit', () => {
+        for (const region of joined) region.threadExited(threadId);
+      });
+    }
+    joined.add(this);
   }
 
   #slotOf(thread: number): number {

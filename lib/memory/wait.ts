@@ -15,10 +15,11 @@
  * `waitAsync` does not keep the event loop alive, and it cannot be cancelled: a port is referenced exactly while a
  * promise is pending, and the one `waitAsync` of a thread is left for the next promise when the last one gave up.
  */
+import { defaultMaxListeners, getMaxListeners, setMaxListeners } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { MessageChannel } from 'node:worker_threads';
 import { OBJECT_SERIAL, PARKED, THREAD_BYTES, THREAD_PARK } from '../kernel/layout.ts';
-import { requireTimeout, TimeoutError } from './errors.ts';
+import { requireOptions, requireTimeout, show, TimeoutError } from './errors.ts';
 import type { Kernel } from './kernel.ts';
 
 /** What an attempt returns when the operation cannot go on yet. */
@@ -63,6 +64,26 @@ const TRIES = availableParallelism() > 1 ? 200 : 0;
 const LONGEST_PAUSE = 64; // between two tries, so that who works on the line is left in peace
 const pause: () => void = (Atomics as { pause?: () => void }).pause ?? (() => {});
 
+/** The longest that a Node timer can wait, in ms; what is longer than these 24 days counts as forever. */
+export const LONGEST_TIMER: number = 2 ** 31 - 1;
+
+/** One signal for a thousand waits is a plan and no leak; `fetch` in undici raises the limit for the same reason. */
+export function allowListeners(signal: AbortSignal): void {
+  if (getMaxListeners(signal) === defaultMaxListeners) setMaxListeners(Number.POSITIVE_INFINITY, signal);
+}
+
+export function requireSignal(signal: unknown): void {
+  if (signal === undefined || signal instanceof AbortSignal) return;
+  throw new TypeError(`signal must be an AbortSignal: got ${show(signal)}`);
+}
+
+/** Checks the options of a blocking form, also when it need not wait. The timeout. */
+export function requireWaitOptions(options: WaitOptions | undefined): number {
+  if (options === undefined) return Number.POSITIVE_INFINITY;
+  requireOptions(options);
+  return requireTimeout(options.timeout);
+}
+
 /** Tries for a short while; AGAIN when that did not help. */
 export function spin<R>(attempt: () => R | typeof AGAIN): R | typeof AGAIN {
   for (let tries = 0; tries < TRIES; tries++) {
@@ -96,20 +117,21 @@ export class Parker {
     this.#record = threadsAt + slot * THREAD_BYTES;
   }
 
-  /** Blocks the thread until the operation has gone through; throws `TimeoutError`. The caller has tried: see `spin`. */
-  block<R>(operation: Operation<R>, options?: WaitOptions): R {
-    const timeout = requireTimeout(options?.timeout);
+  /**
+   * Blocks the thread until the operation has gone through; throws `TimeoutError` at the deadline, which is `timeout` from now
+   * unless the caller has waited already. The caller has checked the options and tried: see `spin`.
+   */
+  block<R>(operation: Operation<R>, timeout: number, deadline: number = performance.now() + timeout): R {
     this.#withdraw();
     try {
-      return this.#park(operation, timeout);
+      return this.#park(operation, timeout, deadline);
     } finally {
       this.#leave(operation);
       this.#rejoinSoon();
     }
   }
 
-  #park<R>(operation: Operation<R>, timeout: number): R {
-    const deadline = performance.now() + timeout;
+  #park<R>(operation: Operation<R>, timeout: number, deadline: number): R {
     for (;;) {
       this.#kernel.register(operation.set, this.#slot);
       const result = operation.attempt();
@@ -128,9 +150,7 @@ export class Parker {
 
   /** Resolves when the operation has gone through; never blocks. Waiters of one set are served in their order. */
   async wait<R>(operation: Operation<R>, options?: AsyncWaitOptions): Promise<R> {
-    const timeout = requireTimeout(options?.timeout);
-    const signal = options?.signal;
-    signal?.throwIfAborted();
+    const { timeout, signal } = this.#begin(operation, options);
     if (!this.#waiters.has(operation.set)) {
       const result = operation.attempt();
       if (result !== AGAIN) return result;
@@ -138,6 +158,21 @@ export class Parker {
     return new Promise<R>((resolve, reject) => {
       this.#enqueue(operation, timeout, signal, resolve as (value: unknown) => void, reject);
     });
+  }
+
+  #begin(
+    operation: Operation<unknown>,
+    options?: AsyncWaitOptions,
+  ): { timeout: number; signal?: AbortSignal | undefined } {
+    try {
+      const timeout = requireWaitOptions(options);
+      requireSignal(options?.signal);
+      options?.signal?.throwIfAborted();
+      return { timeout, signal: options?.signal };
+    } catch (error) {
+      operation.abandon?.();
+      throw error;
+    }
   }
 
   #enqueue(
@@ -149,15 +184,14 @@ export class Parker {
   ): void {
     const giveUp = (reason: unknown) => this.#giveUp(waiter, reason);
     const onAbort = () => giveUp(signal?.reason);
-    const timer =
-      timeout === Number.POSITIVE_INFINITY
-        ? undefined
-        : setTimeout(() => giveUp(new TimeoutError(operation.what, timeout)), timeout);
+    const expire = () => giveUp(new TimeoutError(operation.what, timeout));
+    const timer = timeout > LONGEST_TIMER ? undefined : setTimeout(expire, timeout);
     const release = () => {
       clearTimeout(timer);
       signal?.removeEventListener('abort', onAbort);
     };
     signal?.addEventListener('abort', onAbort, { once: true });
+    if (signal) allowListeners(signal);
     const waiter: Waiter = { operation, resolve, reject, release };
     const waiters = this.#waiters.get(operation.set);
     if (waiters) waiters.push(waiter);
@@ -165,6 +199,18 @@ export class Parker {
     this.#hold();
     this.#serve(operation.set);
     this.#arm();
+  }
+
+  /** Rejects the promises that wait in the set: its object is being freed. */
+  rejectAll(set: number, reason: unknown): void {
+    const waiters = this.#waiters.get(set);
+    if (!waiters || !this.#waiters.delete(set)) return;
+    for (const waiter of waiters) {
+      waiter.release();
+      waiter.operation.abandon?.();
+      waiter.reject(reason);
+    }
+    this.#hold();
   }
 
   /** Whether promises of this thread wait in the set. */
@@ -185,7 +231,8 @@ export class Parker {
   }
 
   #serve(set: number): void {
-    if (!this.#withdrawn) this.#kernel.register(set, this.#slot);
+    const operation = this.#waiters.get(set)?.[0]?.operation;
+    if (operation && !this.#withdrawn && this.#lives(operation)) this.#kernel.register(set, this.#slot);
     this.serve(set);
   }
 
@@ -237,8 +284,9 @@ export class Parker {
   #awake(): void {
     if (this.#withdrawn || this.#waiters.size === 0) return;
     this.#kernel.parkEnd(this.#record);
-    for (const set of [...this.#waiters.keys()]) {
-      if (!this.#kernel.isRegistered(set, this.#slot)) this.#serve(set);
+    for (const [set, [waiter]] of [...this.#waiters]) {
+      const waits = waiter && this.#lives(waiter.operation) && this.#kernel.isRegistered(set, this.#slot);
+      if (!waits) this.#serve(set);
     }
     this.#arm();
   }
@@ -248,7 +296,12 @@ export class Parker {
     this.#withdrawn = true;
     for (const waiters of this.#waiters.values()) {
       const operation = waiters[0]?.operation;
-      if (operation && !this.#kernel.unregister(operation.set, this.#slot) && operation.passOn()) {
+      if (
+        operation &&
+        this.#lives(operation) &&
+        !this.#kernel.unregister(operation.set, this.#slot) &&
+        operation.passOn()
+      ) {
         this.wake(operation.set);
       }
     }
@@ -266,16 +319,20 @@ export class Parker {
   }
 
   #leave(operation: Operation<unknown>): void {
-    const { offset, serial } = operation.object;
-    if (this.#i32[(offset + OBJECT_SERIAL) >> 2] !== serial) return; // freed meanwhile: the set is no more
+    if (!this.#lives(operation)) return;
     this.#kernel.unregister(operation.set, this.#slot);
     if (operation.passOn()) this.wake(operation.set);
+  }
+
+  /** Whether the object was not freed: otherwise its wait set is somebody else's memory. */
+  #lives({ object }: Operation<unknown>): boolean {
+    return this.#i32[(object.offset + OBJECT_SERIAL) >> 2] === object.serial;
   }
 
   /** Wakes one thread of the set, in turn; touches no futex of a thread that is awake. It passes the wake on: see `passOn`. */
   wake(set: number): void {
     const slot = this.#kernel.takeWaiter(set, this.#next);
-    if (slot < 0) return;
+    if (slot < 0 || slot >= this.#threads) return;
     this.#next = slot + 1 < this.#threads ? slot + 1 : 0;
     this.unpark(slot);
   }

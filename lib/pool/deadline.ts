@@ -1,9 +1,5 @@
-import { defaultMaxListeners, getMaxListeners, setMaxListeners } from 'node:events';
-import { requireTimeout, show, TimeoutError } from '../memory/errors.ts';
-import type { AsyncWaitOptions } from '../memory/wait.ts';
-
-/** The longest that a Node timer can wait; what is longer than these 24 days counts as forever. */
-const LONGEST_TIMER = 2 ** 31 - 1;
+import { requireTimeout, TimeoutError } from '../memory/errors.ts';
+import { type AsyncWaitOptions, allowListeners, LONGEST_TIMER, requireSignal } from '../memory/wait.ts';
 
 /**
  * A `timeout` and an `AbortSignal` as one signal, for one wait of one caller.
@@ -47,14 +43,4 @@ export async function within<T>(promise: Promise<T>, what: string, options: Asyn
   } finally {
     clear();
   }
-}
-
-/** One signal for a thousand tasks is a plan and no leak; `fetch` in undici raises the limit for the same reason. */
-export function allowListeners(signal: AbortSignal): void {
-  if (getMaxListeners(signal) === defaultMaxListeners) setMaxListeners(Infinity, signal);
-}
-
-export function requireSignal(signal: unknown): void {
-  if (signal === undefined || signal instanceof AbortSignal) return;
-  throw new TypeError(`signal must be an AbortSignal: got ${show(signal)}`);
 }

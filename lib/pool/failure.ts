@@ -36,7 +36,9 @@ export function pack(thrown: unknown): Failure {
   return { failure: packed(thrown, new Set()) };
 }
 
-/** On the other side: an error of the same class if this library or the language knows it, else an `Error` of that name. */
+/**
+ * On the other side: an error of the same class if this library or the language knows it, else an `Error` of that name.
+ */
 export function unpack({ failure }: Failure): unknown {
   return unpacked(failure);
 }

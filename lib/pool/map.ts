@@ -35,8 +35,9 @@ interface Item<R> {
 }
 
 /**
- * What lies between the source and the consumer. It fills itself whenever there is room, also while the consumer is busy, and only its
- * head goes out. In a flow that is not ordered the settled items stand at its head, in the order in which they settled.
+ * What lies between the source and the consumer. It fills itself whenever there is room, also while the consumer is
+ * busy, and only its head goes out. In a flow that is not ordered the settled items stand at its head, in the order in
+ * which they settled.
  */
 class Window<T, R> {
   readonly #source: AsyncIterator<T>;
@@ -81,7 +82,8 @@ class Window<T, R> {
     const closing = (async () => (this.#exhausted ? undefined : this.#source.return?.()))();
     closing.catch(() => {}); // It counts below, if at all.
     await Promise.all(this.#items.map((item) => item.running));
-    // An async generator closes only after its pending `next`, which may never come: that is given one turn and no more.
+    // An async generator closes only after its pending `next`, which may never come: that is given one turn and no
+    // more.
     const closed = this.#filling ? Promise.race([closing, turn()]) : closing;
     // As in `for await`: an error in closing counts unless there was one before it.
     await (failed ? closed.catch(() => {}) : closed);

@@ -34,14 +34,20 @@ export function sendable<T>(value: T): { readonly sent: Shared<T> } | { readonly
 
 let sink: MessagePort | undefined;
 
-/** A port serializes a message before it finds that nobody listens: half the price of a structured clone, and nothing is kept. */
+/**
+ * A port serializes a message before it finds that nobody listens: half the price of a structured clone, and nothing is
+ * kept.
+ */
 function closedPort(): MessagePort {
   const { port1, port2 } = new MessageChannel();
   port2.close();
   return port1;
 }
 
-/** Names a buffer that was moved before. Node would send it, the message could not be read, and nobody would ever hear of it. */
+/**
+ * Names a buffer that was moved before. Node would send it, the message could not be read, and nobody would ever hear
+ * of it.
+ */
 export function whyNotMovable(transfers: readonly Transferable[]): Error | undefined {
   const gone = transfers.some((one) => one instanceof ArrayBuffer && isDetached(one));
   return gone ? new DOMException('An ArrayBuffer is detached: it was moved before', 'DataCloneError') : undefined;

@@ -32,7 +32,10 @@ type Passed = Omit<PiscinaOptions, 'filename' | 'name' | 'closeTimeout' | 'worke
 
 /** Options of `new Pool`. All others of piscina pass through. */
 export interface PoolOptions extends Passed {
-  /** Threads that start at once and stay, 1 to 1,024; one for each processor by default. Excludes `minThreads` and `maxThreads`. */
+  /**
+   * Threads that start at once and stay, 1 to 1,024; one for each processor by default. Excludes `minThreads` and
+   * `maxThreads`.
+   */
   threads?: number | undefined;
   /** The `Region.current` of the threads; by default the one here. */
   region?: Region | undefined;
@@ -56,7 +59,10 @@ export interface MapOptions {
   name?: string | undefined;
   /** Results in the order of the source, which is the default, or as they come. */
   ordered?: boolean | undefined;
-  /** Most items that are taken from the source and not yet given out, 1 or more; by default 4 for each task that the threads run at once. */
+  /**
+   * Most items that are taken from the source and not yet given out, 1 or more; by default 4 for each task that the
+   * threads run at once.
+   */
   inFlight?: number | undefined;
   /** Its abort ends the iteration with `signal.reason`. */
   signal?: AbortSignal | undefined;
@@ -89,8 +95,9 @@ export function piscinaOptions(options: PoolOptions): PiscinaOptions {
   }
   const { threads, region: _, name: __, ...passed } = options;
   const given = Object.entries({ ...numbersOf(threads, passed), ...passed }).filter(([, value]) => value !== undefined);
-  // `disabled` lets a thread wait in its event loop. In piscina's own default `sync` an idle thread is frozen in Atomics.wait,
-  // and with it every timer, socket and asynchronous wait that a task left pending; `async` keeps a waitAsync of its own on each thread.
+  // `disabled` lets a thread wait in its event loop. In piscina's own default `sync` an idle thread is frozen in
+  // Atomics.wait, and with it every timer, socket and asynchronous wait that a task left pending; `async` keeps a
+  // waitAsync of its own on each thread.
   return { atomics: 'disabled', ...Object.fromEntries(given) };
 }
 
@@ -98,7 +105,8 @@ function numbersOf(threads: number | undefined, passed: Passed): { minThreads?: 
   const { minThreads, maxThreads, concurrentTasksPerWorker } = passed;
   requireCount('concurrentTasksPerWorker', concurrentTasksPerWorker);
   requireCount('threads', threads, MOST_THREADS);
-  // At least one thread: when the last one dies, piscina replaces it only up to minThreads, and what was queued would wait for ever.
+  // At least one thread: when the last one dies, piscina replaces it only up to minThreads, and what was queued would
+  // wait for ever.
   requireCount('minThreads', minThreads, MOST_THREADS);
   requireCount('maxThreads', maxThreads, MOST_THREADS);
   if (minThreads === undefined && maxThreads === undefined) {

@@ -2,8 +2,8 @@ import { Worker, type WorkerOptions } from 'node:worker_threads';
 import { ClosedError, requireInteger, requireTimeout, show, TaskError } from '../memory/errors.ts';
 import { type Shared, share } from '../memory/handles.ts';
 import { Region } from '../memory/region.ts';
-import type { WaitOptions } from '../memory/wait.ts';
-import { Deadline, requireSignal, within } from './deadline.ts';
+import { requireSignal, type WaitOptions } from '../memory/wait.ts';
+import { Deadline, within } from './deadline.ts';
 import { flow } from './map.ts';
 import {
   type AnyModule,
@@ -53,24 +53,26 @@ export interface PoolStats {
 /**
  * Threads that run the functions of a module: piscina's threads, which carry the objects of a region.
  *
- * The module is an ordinary one with named exports, sync or async: `export function hash(payload) {…}`. It is given as a `file:`
- * or `data:` URL, or as a path, which is resolved against the working directory; write `new URL('./work.js', import.meta.url)`.
- * TypeScript works through any loader that this process was started with, or that `execArgv` names: then give the address of the `.ts` file.
- * Shared objects arrive live wherever they stand: in payloads, arguments, results, `workerData`, properties of errors.
- * With `new Pool<typeof import('./work.js')>(…)` names, payloads and results are typed.
+ * The module is an ordinary one with named exports, sync or async: `export function hash(payload) {…}`. It is given as
+ * a `file:` or `data:` URL, or as a path, which is resolved against the working directory; write `new URL('./work.js',
+ * import.meta.url)`. TypeScript works through any loader that this process was started with, or that `execArgv` names:
+ * then give the address of the `.ts` file. Shared objects arrive live wherever they stand: in payloads, arguments,
+ * results, `workerData`, properties of errors. With `new Pool<typeof import('./work.js')>(…)` names, payloads and
+ * results are typed.
  *
- * piscina's options pass through, except `filename`, `name` and `closeTimeout`. `atomics` is `'disabled'` unless you set it: an idle thread then waits in its
- * event loop, where timers, sockets and the asynchronous waits of locks and queues go on; piscina's default `'sync'` freezes
- * them between two tasks, for a shorter way when one task is in flight at a time. `minThreads` must be 1 or more.
+ * piscina's options pass through, except `filename`, `name` and `closeTimeout`. `atomics` is `'disabled'` unless you
+ * set it: an idle thread then waits in its event loop, where timers, sockets and the asynchronous waits of locks and
+ * queues go on; piscina's default `'sync'` freezes them between two tasks, for a shorter way when one task is in flight
+ * at a time. `minThreads` must be 1 or more. Tasks begin in the order in which they were accepted; with `taskQueue`,
+ * `maxQueue`, `loadBalancer` or `stricterFIFO` they go through piscina's own queue, which keeps an order of its own.
  *
- * An idle pool does not keep the process running; a pending task or a spawned thread does.
- * The constructor throws `TypeError` or `RangeError` for a bad option and `TaskError` for a module file that is not there.
+ * An idle pool does not keep the process running; a pending task or a spawned thread does. The constructor throws
+ * `TypeError` or `RangeError` for a bad option and `TaskError` for a module file that is not there.
  *
- * ```ts
+ * @example
  * await using pool = new Pool<typeof import('./work.js')>(new URL('./work.js', import.meta.url), { threads: 4 });
  * const sum = await pool.run({ path: 'a.txt' }, { name: 'hash' });
  * for await (const line of pool.map(paths, { name: 'hash' })) console.log(line);
- * ```
  */
 export class Pool<M = AnyModule> {
   /** Shows in errors. */
@@ -104,15 +106,17 @@ export class Pool<M = AnyModule> {
   /**
    * Runs one function of the module in a thread and resolves with its result. Does not block.
    *
-   * Without `name` it is the default export, as in piscina. The payload is copied when the task begins: leave it alone until then.
-   * What piscina's `move()` made is moved, as a payload and as a result.
+   * Without `name` it is the default export, as in piscina. The payload is copied when the task begins: leave it alone
+   * until then. What piscina's `move()` made is moved, as a payload and as a result.
    *
-   * Rejects with what the function threw: class (of this library and of the language), name, message, stack of the thread, `cause` and properties
-   * such as `code`. And with `TaskError` if the module does not load or has no such function, or the payload or the result cannot be cloned;
-   * `ThreadDiedError` if the thread ended first; `ClosedError` after `close`; `TimeoutError` or `signal.reason`.
+   * Rejects with what the function threw: class (of this library and of the language), name, message, stack of the
+   * thread, `cause` and properties such as `code`. And with `TaskError` if the module does not load or has no such
+   * function, or the payload or the result cannot be cloned; `ThreadDiedError` if the thread ended first; `ClosedError`
+   * after `close`; `TimeoutError` or `signal.reason`.
    *
-   * **Aborting is hard.** A task that waits is taken out of the queue; for one that runs, the only way is to terminate its thread. If it held a lock, that
-   * is an owner's death. `timeout` counts from the call and does the same. A thread runs such a task alone, also with `concurrentTasksPerWorker`.
+   * **Aborting is hard.** A task that waits is taken out of the queue; for one that runs, the only way is to terminate
+   * its thread. If it held a lock, that is an owner's death. `timeout` counts from the call and does the same. A thread
+   * runs such a task alone, also with `concurrentTasksPerWorker`.
    *
    * @param options.name the exported function
    * @param options.timeout milliseconds, 0 or more
@@ -143,12 +147,14 @@ export class Pool<M = AnyModule> {
   }
 
   /**
-   * Runs one function on every item of `source`, with backpressure: no more than `inFlight` items are taken from it before their results are consumed.
-   * Does not block. The work starts with the first step of the iteration and goes on while the consumer is busy.
+   * Runs one function on every item of `source`, with backpressure: no more than `inFlight` items are taken from it
+   * before their results are consumed. Does not block. The work starts with the first step of the iteration and goes on
+   * while the consumer is busy.
    *
-   * Results come in the order of the source, or with `ordered: false` as they are ready. An error, of a task or of the source, ends the iteration at
-   * its place, after the results before it; further errors behind it are dropped. Whenever the iteration ends, also by `break`, the source
-   * is closed and the tasks that run are awaited first, so that nothing of it goes on. An abort ends it at once, as in `run`.
+   * Results come in the order of the source, or with `ordered: false` as they are ready. An error, of a task or of the
+   * source, ends the iteration at its place, after the results before it; further errors behind it are dropped.
+   * Whenever the iteration ends, also by `break`, the source is closed and the tasks that run are awaited first, so
+   * that nothing of it goes on. An abort ends it at once, as in `run`.
    *
    * Throws `TypeError` or `RangeError` for a bad argument and `ClosedError` after `close`.
    *
@@ -185,10 +191,11 @@ export class Pool<M = AnyModule> {
   }
 
   /**
-   * Starts one function of the module on a thread of its own, at once, even while every thread of the pool is busy: functions that wait
-   * for each other need that. Does not block.
+   * Starts one function of the module on a thread of its own, at once, even while every thread of the pool is busy:
+   * functions that wait for each other need that. Does not block.
    *
-   * Throws `TaskError` if an argument cannot be cloned and `ClosedError` after `close`; whatever happens later rejects `thread.join()`.
+   * Throws `TaskError` if an argument cannot be cloned and `ClosedError` after `close`; whatever happens later rejects
+   * `thread.join()`.
    */
   spawn<K extends TaskName<M>>(name: K, ...args: Args<M, K>): Thread<Result<M, K>> {
     requireName('name', name);
@@ -215,9 +222,11 @@ export class Pool<M = AnyModule> {
   }
 
   /**
-   * Accepts nothing more, finishes what was accepted, spawned threads too, and ends the threads. Resolves when all are gone; may be called again.
+   * Accepts nothing more, finishes what was accepted, spawned threads too, and ends the threads. Resolves when all are
+   * gone; may be called again.
    *
-   * After `timeout` milliseconds it terminates what still runs, and those tasks reject with `ThreadDiedError`; without, it waits.
+   * After `timeout` milliseconds it terminates what still runs, and those tasks reject with `ThreadDiedError`; without,
+   * it waits.
    */
   async close(options: WaitOptions = {}): Promise<void> {
     const timeout = requireTimeout(options.timeout);

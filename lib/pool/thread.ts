@@ -12,10 +12,9 @@ import type { Report } from './worker.ts';
  * The thread ends when its function has settled, and with it every timer and socket that the function left open.
  * Until then it keeps the process running. An error that nobody joins is not reported anywhere else.
  *
- * ```ts
+ * @example
  * const cook = pool.spawn('cook', queue, 10);
  * await cook.join();
- * ```
  */
 export class Thread<R = unknown> {
   /** `threadId` of its worker; it stays when the thread has ended. */
@@ -53,11 +52,13 @@ export class Thread<R = unknown> {
   }
 
   /**
-   * Resolves with what the function returned, when its thread has ended. Does not block; any number of callers may join.
+   * Resolves with what the function returned, when its thread has ended. Does not block; any number of callers may
+   * join.
    *
    * Rejects with what the function threw; with `ThreadDiedError` if the thread ended before its function (`terminate`,
-   * `process.exit`, an error thrown in a callback, which is then its `cause`); with `TaskError` if the module or the function does not
-   * load or the result cannot be cloned; with `TimeoutError` or `signal.reason`, and then the thread goes on.
+   * `process.exit`, an error thrown in a callback, which is then its `cause`); with `TaskError` if the module or the
+   * function does not load or the result cannot be cloned; with `TimeoutError` or `signal.reason`, and then the thread
+   * goes on.
    */
   async join(options: AsyncWaitOptions = {}): Promise<R> {
     return within(this.#result, `join of ${this.#what}`, options);

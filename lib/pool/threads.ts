@@ -26,9 +26,11 @@ const QUEUE_FULL = ['Task queue is at limit', 'No task queue available and all W
 const PISCINA_QUEUE = ['taskQueue', 'maxQueue', 'loadBalancer', 'stricterFIFO'];
 
 /**
- * The threads of a pool: piscina, and what has to be added to it so that nobody waits for ever and no thread is forgotten.
+ * The threads of a pool: piscina, and what has to be added to it so that nobody waits for ever and no thread is
+ * forgotten.
  *
- * piscina rejects alike with what a task threw, with what killed its thread and with its own refusals; here each is told apart.
+ * piscina rejects alike with what a task threw, with what killed its thread and with its own refusals; here each is
+ * told apart.
  */
 export class Threads {
   readonly piscina: Piscina<Shared<Call>, Shared<unknown>>;
@@ -82,7 +84,8 @@ export class Threads {
     this.#pending++;
     try {
       const turn = this.#turnstile.enter(signal);
-      if (turn) await turn; // With a free place the task is on its way when `run` returns, also if this thread blocks then.
+      // With a free place the task is on its way when `run` returns, also if this thread blocks then.
+      if (turn) await turn;
       const options = { transferList: [...transferList], signal: signal ?? null };
       return await this.piscina.run(task, options).finally(() => this.#turnstile.leave());
     } catch (reason) {
@@ -92,7 +95,10 @@ export class Threads {
     }
   }
 
-  /** Terminates whatever runs. More than one round, since piscina replaces a thread that was terminated before and exits only now. */
+  /**
+   * Terminates whatever runs. More than one round, since piscina replaces a thread that was terminated before and exits
+   * only now.
+   */
   async end(): Promise<void> {
     this.#turnstile.refuseAll(new Error('the pool was terminated'));
     while (this.piscina.threads.length > 0 || this.#exits.size > 0) {
@@ -146,7 +152,10 @@ function withQueueOptions(call: Shared<Call>, payload: unknown): Shared<Call> {
   return options === undefined ? call : Object.assign(call, { [queueOptionsSymbol]: options });
 }
 
-/** Asks once more when piscina posts the call, by a property that cloning has to read: a task that waited before it has moved the same buffer. */
+/**
+ * Asks once more when piscina posts the call, by a property that cloning has to read: a task that waited before it has
+ * moved the same buffer.
+ */
 function withGuard(call: Shared<Call>, moving: readonly Transferable[]): Shared<Call> {
   if (moving.length === 0) return call;
   const guard = (): void => {

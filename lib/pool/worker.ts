@@ -54,8 +54,7 @@ if (boot?.ringfencePool.call) void spawned(boot.ringfencePool.call);
 /** Runs one call; piscina's handler. What is thrown is the error as data, attached and rebuilt by the pool. */
 export default async function perform(call: Shared<Call>): Promise<unknown> {
   try {
-    loading ??= begin();
-    const exports = await loading;
+    const exports = await ready();
     const { name, args } = attach(call);
     const run = found.get(name) ?? find(name, exports);
     return asMessage(await run(...args), name);
@@ -66,22 +65,28 @@ export default async function perform(call: Shared<Call>): Promise<unknown> {
   }
 }
 
-/**
- * The first call of a thread. The region comes first: the first region attached in a thread is its `Region.current`,
- * also while the user's module loads. Not sooner, since the pool hears of the exits of those threads only that were given a task.
- */
-async function begin(): Promise<Exports> {
+/** The module, loaded by the first call; a call that follows a failure tries again. */
+async function ready(): Promise<Exports> {
+  loading ??= begin();
   try {
-    if (!boot) throw new TaskError('perform runs in the threads of a pool only');
-    attach(boot.ringfencePool.region);
-    // The user's module sees the workerData that the user gave, and not what the pool wrapped around it.
-    Object.assign(threads, { workerData: attach(boot.workerData as Shared<unknown>) });
-    syncBuiltinESMExports();
-    return await load(boot.ringfencePool.module);
+    return await loading;
   } catch (error) {
-    loading = undefined; // The next call tries again.
+    loading = undefined;
     throw error;
   }
+}
+
+/**
+ * The region comes first: the first region attached in a thread is its `Region.current`, also while the user's module
+ * loads. Not before the first call, since the pool hears of the exits of those threads only that were given one.
+ */
+async function begin(): Promise<Exports> {
+  if (!boot) throw new TaskError('perform runs in the threads of a pool only');
+  attach(boot.ringfencePool.region);
+  // The user's module sees the workerData that the user gave, and not what the pool wrapped around it.
+  Object.assign(threads, { workerData: attach(boot.workerData as Shared<unknown>) });
+  syncBuiltinESMExports();
+  return load(boot.ringfencePool.module);
 }
 
 async function load(url: string): Promise<Exports> {
@@ -92,7 +97,9 @@ async function load(url: string): Promise<Exports> {
   }
 }
 
-/** For a language that only `require` was taught: under Node 20 the hooks of tsx for `import` do not reach the threads. */
+/**
+ * For a language that only `require` was taught: under Node 20 the hooks of tsx for `import` do not reach the threads.
+ */
 function required(url: string, error: NodeJS.ErrnoException): Exports {
   const require = createRequire(import.meta.url);
   const known = error.code === 'ERR_UNKNOWN_FILE_EXTENSION' && extname(url) in require.extensions;
@@ -109,7 +116,9 @@ function find(name: string, exports: Exports): Callable {
   return run;
 }
 
-/** The result with handles in it; one that cannot be sent is an error here, and would be the thread's death in piscina. */
+/**
+ * The result with handles in it; one that cannot be sent is an error here, and would be the thread's death in piscina.
+ */
 function asMessage(result: unknown, name: string): unknown {
   if (!['object', 'function', 'symbol'].includes(typeof result) || result === null) return result;
   const carried = isMoved(result) ? movable(result) : sendable(result);

@@ -10,6 +10,7 @@ import {
   BLOCK_LENGTH,
   BLOCK_REST,
   DONE,
+  FREED,
   KIND_LONG,
   LONG_LENGTH,
   LONG_NEXT,
@@ -18,8 +19,10 @@ import {
   OBJECT_SERIAL,
   QUEUE_BLOCK_STRIDE,
   QUEUE_BLOCKS,
+  QUEUE_PUTTERS,
   THREAD_BATCH,
   THREAD_MAIL,
+  UNIT,
   WAKE,
 } from '../kernel/layout.ts';
 import { MessageTooLargeError } from '../memory/errors.ts';
@@ -34,6 +37,10 @@ export type Letter = number;
 export interface Payloads<T> {
   /** Prepares an item, its payload in the mail; AGAIN when no memory is free just now. Throws CodecError, MessageTooLargeError. */
   write(value: T): Letter | typeof AGAIN;
+  /** After an AGAIN: bytes of the region that the item lacked, 0 if it was a block. */
+  readonly lacking: number;
+  /** Whether the region has so many bytes; if not, the queue's producers are woken when some are freed. */
+  hasRoom(bytes: number): boolean;
   /** Writes a prepared payload into the mail again. */
   mail(letter: Letter, value: T): void;
   /** Gives up a prepared payload. */
@@ -44,8 +51,10 @@ export interface Payloads<T> {
   dropMany(sent: number, written: number): void;
   /** Takes an item from the ring: what the kernel says. */
   take(): number;
-  /** The item that was taken. */
+  /** The item that was taken; frees its block, and wakes a producer that waits. */
   read(): T;
+  /** Gives up everything that is in the ring. */
+  clear(): void;
   /** Takes up to `most` items, and appends them: how many, or what the kernel says. */
   readMany(items: T[], most: number): number;
 }
@@ -78,6 +87,12 @@ export class Numbers<T> implements Payloads<T> {
 
   drop(): void {}
 
+  readonly lacking = 0;
+
+  hasRoom(): boolean {
+    return true;
+  }
+
   writeMany(values: ArrayLike<T>, from: number): number {
     const count = Math.min(BATCH, values.length - from);
     let at = this.#region.record + THREAD_BATCH;
@@ -93,6 +108,8 @@ export class Numbers<T> implements Payloads<T> {
   }
 
   dropMany(): void {}
+
+  clear(): void {}
 
   take(): number {
     return this.#region.kernel.ringGet(this.#place.offset, this.#place.serial, this.#region.record);
@@ -141,6 +158,7 @@ export class Messages<T> implements Payloads<T> {
   readonly #owner: number;
   readonly #blocks: number;
   readonly #blockBytes: number;
+  lacking = 0;
   #next = 0; // where the search for a free block starts
 
   constructor(place: Place, codec: Codec<T>) {
@@ -154,6 +172,7 @@ export class Messages<T> implements Payloads<T> {
   }
 
   write(value: T): Letter | typeof AGAIN {
+    this.lacking = 0;
     const block = this.#claim();
     if (block === AGAIN) return AGAIN;
     const { i32, buffer } = this.#region;
@@ -167,7 +186,7 @@ export class Messages<T> implements Payloads<T> {
         written = true;
       } else written = this.#writeLong(block, value);
     } finally {
-      if (!written) this.#region.kernel.blockFree(block);
+      if (!written) this.#free(block);
     }
     if (!written) return AGAIN;
     i32[(this.#region.record + THREAD_MAIL) >> 2] = block;
@@ -180,18 +199,27 @@ export class Messages<T> implements Payloads<T> {
 
   drop(letter: Letter): void {
     this.#freeRest(letter);
-    this.#region.kernel.blockFree(letter);
+    this.#free(letter);
+  }
+
+  /** Somebody may wait for a block, be it that he came after the kernel looked whether somebody waits for its slot. */
+  #free(block: number): void {
+    const { kernel, parker } = this.#region;
+    kernel.blockFree(block);
+    if (kernel.waiting(this.#place.offset + QUEUE_PUTTERS)) parker.wake(this.#place.offset + QUEUE_PUTTERS);
   }
 
   writeMany(values: ArrayLike<T>, from: number, room: number): number {
     const most = Math.min(BATCH, values.length - from, room);
-    const at = (this.#region.record + THREAD_BATCH) >> 2;
+    const letters: Letter[] = []; // aside until all are encoded: a getter of a value may use the batch itself
     for (let i = 0; i < most; i++) {
       const letter = i === 0 ? this.write(values[from] as T) : this.#writeIfGood(values[from + i] as T);
-      if (letter === AGAIN) return i;
-      this.#region.i32[at + 2 * i] = letter;
+      if (letter === AGAIN) break;
+      letters.push(letter);
     }
-    return most;
+    const at = (this.#region.record + THREAD_BATCH) >> 2;
+    for (let i = 0; i < letters.length; i++) this.#region.i32[at + 2 * i] = letters[i] as Letter;
+    return letters.length;
   }
 
   /** A value that is refused is refused by itself, when what is before it was put. */
@@ -230,6 +258,12 @@ export class Messages<T> implements Payloads<T> {
     }
   }
 
+  clear(): void {
+    for (let said = this.take(); said === DONE || said === WAKE; said = this.take()) {
+      this.drop(this.#region.i32[(this.#region.record + THREAD_MAIL) >> 2] as number);
+    }
+  }
+
   readMany(items: T[], most: number): number {
     const said = this.take();
     if (said !== DONE && said !== WAKE) return said;
@@ -239,7 +273,8 @@ export class Messages<T> implements Payloads<T> {
 
   #claim(): number | typeof AGAIN {
     const { kernel } = this.#region;
-    const index = kernel.blockClaim(this.#place.offset, this.#owner, this.#next);
+    const index = kernel.blockClaim(this.#place.offset, this.#place.serial, this.#owner, this.#next);
+    if (index === FREED) this.#region.check(this.#place);
     if (index < 0) return AGAIN;
     this.#next = index + 1 === this.#blocks ? 0 : index + 1;
     return kernel.blockAt(this.#place.offset, index);
@@ -263,12 +298,20 @@ export class Messages<T> implements Payloads<T> {
   /** The pieces for what a block cannot hold of `length` bytes, or 0 when there is no room just now. */
   #claimRest(length: number): number {
     const rest = length - this.#blockBytes;
-    const first = this.#claimChain(rest);
-    if (first !== 0) return first;
     const room = this.#region.roomForMessages;
-    if (rest + OBJECT_HEADER > room) throw new MessageTooLargeError(length, room);
+    if (rest > room) throw new MessageTooLargeError(length, room);
+    while (this.hasRoom(rest)) {
+      const first = this.#claimChain(rest);
+      if (first !== 0) return first;
+    }
+    this.lacking = rest;
+    return 0;
+  }
+
+  hasRoom(bytes: number): boolean {
+    if (bytes === 0 || this.#region.roomNow >= bytes) return true;
     this.#region.kernel.spaceWant();
-    return this.#claimChain(rest);
+    return this.#region.roomNow >= bytes;
   }
 
   #scatter(from: Buffer, length: number, block: number, first: number): void {
@@ -286,30 +329,28 @@ export class Messages<T> implements Payloads<T> {
 
   /** Pieces for `bytes` in all, one if the region has one so long: the address of the first, or 0. */
   #claimChain(bytes: number): number {
-    const unit = this.#region.claim(bytes + OBJECT_HEADER, false);
-    if (unit >= 0) return this.#long(unit, bytes);
-    if (bytes <= OBJECT_HEADER * 4) return 0;
-    const half = bytes >> 1;
-    const first = this.#claimChain(half);
-    if (first === 0) return 0;
-    const second = this.#claimChain(bytes - half);
-    if (second === 0) {
-      this.#freeChain(first);
-      return 0;
+    const whole = this.#region.claim(bytes + OBJECT_HEADER, false);
+    if (whole >= 0) return this.#long(whole, bytes, 0);
+    let chain = 0;
+    for (let left = bytes; left > 0; ) {
+      const unit = this.#region.claimPart(left + OBJECT_HEADER);
+      if (unit < 0) {
+        this.#freeChain(chain);
+        return 0;
+      }
+      const part = Math.min(left, this.#region.kernel.pieceUnits(unit) * UNIT - OBJECT_HEADER);
+      chain = this.#long(unit, part, chain);
+      left -= part;
     }
-    const { i32 } = this.#region;
-    let last = first;
-    for (let next = last; next !== 0; next = i32[(last + LONG_NEXT) >> 2] as number) last = next;
-    i32[(last + LONG_NEXT) >> 2] = second;
-    return first;
+    return chain;
   }
 
-  #long(unit: number, bytes: number): number {
+  #long(unit: number, bytes: number, next: number): number {
     const { i32, kernel } = this.#region;
     const piece = kernel.pieceAt(unit);
     i32[(piece + OBJECT_KIND) >> 2] = KIND_LONG;
     i32[(piece + OBJECT_SERIAL) >> 2] = 0;
-    i32[(piece + LONG_NEXT) >> 2] = 0;
+    i32[(piece + LONG_NEXT) >> 2] = next;
     i32[(piece + LONG_LENGTH) >> 2] = bytes;
     kernel.pieceSeal(unit);
     return piece;

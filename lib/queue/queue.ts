@@ -31,10 +31,18 @@ import {
   WAKE,
 } from '../kernel/layout.ts';
 import { ClosedError, InvalidHandleError, requireInteger, show } from '../memory/errors.ts';
-import { LivePlace, revives, SharedObject, type SharedObjectOptions } from '../memory/handles.ts';
+import { LivePlace, placement, revives, SharedObject, type SharedObjectOptions } from '../memory/handles.ts';
 import type { Kernel } from '../memory/kernel.ts';
-import { type Place, Region } from '../memory/region.ts';
-import { AGAIN, type AsyncWaitOptions, type Operation, type Parker, spin, type WaitOptions } from '../memory/wait.ts';
+import type { Place } from '../memory/region.ts';
+import {
+  AGAIN,
+  type AsyncWaitOptions,
+  type Operation,
+  type Parker,
+  requireWaitOptions,
+  spin,
+  type WaitOptions,
+} from '../memory/wait.ts';
 import { type Codec, codec as codecs } from './codec.ts';
 import { type Letter, Messages, Numbers, type Payloads } from './payload.ts';
 
@@ -94,9 +102,10 @@ export class Queue<T = unknown> extends SharedObject {
 
   /** Puts an item; blocks while the queue is full. Throws TimeoutError, ClosedError, CodecError, MessageTooLargeError. */
   put(value: T, options?: WaitOptions): void {
+    const timeout = requireWaitOptions(options);
     const letter = this.#isBehind() ? AGAIN : this.#payloads.write(value);
     if (letter !== AGAIN && (this.#send(letter) || this.#sendSoon(letter))) return;
-    this.#parker.block(this.#putting(value, letter), options);
+    this.#parker.block(this.#putting(value, letter), timeout);
   }
 
   /** Puts an item if there is room; never waits. Throws as `put`. */
@@ -120,19 +129,21 @@ export class Queue<T = unknown> extends SharedObject {
    */
   putMany(values: ArrayLike<T>, options?: WaitOptions): void {
     if (typeof values?.length !== 'number') throw new TypeError(`values must be array-like: got ${show(values)}`);
+    const timeout = requireWaitOptions(options);
+    const deadline = performance.now() + timeout;
     let done = 0;
     try {
-      while (done < values.length) done += this.#putBatch(values, done, options);
+      while (done < values.length) done += this.#putBatch(values, done, timeout, deadline);
     } catch (error) {
       throw Object.assign(error as Error, { done });
     }
   }
 
-  #putBatch(values: ArrayLike<T>, from: number, options?: WaitOptions): number {
+  #putBatch(values: ArrayLike<T>, from: number, timeout: number, deadline: number): number {
     const room = Math.max(1, this.capacity - this.#kernel.ringSize(this.offset));
     const letters = this.#payloads.writeMany(values, from, room);
     if (letters === 0) {
-      this.put(values[from] as T, options);
+      this.#parker.block(this.#putting(values[from] as T, AGAIN), timeout, deadline);
       return 1;
     }
     const attempt = () => {
@@ -145,7 +156,8 @@ export class Queue<T = unknown> extends SharedObject {
     try {
       let said = attempt();
       if (said === AGAIN) said = spin(attempt);
-      sent = said === AGAIN ? this.#parker.block<number>({ ...this.#writing('putMany'), attempt }, options) : said;
+      sent =
+        said === AGAIN ? this.#parker.block<number>({ ...this.#writing('putMany'), attempt }, timeout, deadline) : said;
     } finally {
       this.#payloads.dropMany(sent, letters);
     }
@@ -155,7 +167,7 @@ export class Queue<T = unknown> extends SharedObject {
 
   /** Takes the oldest item; blocks while the queue is empty. Throws TimeoutError, and ClosedError once it is closed and drained. */
   get(options?: WaitOptions): T {
-    const item = this.#take(options);
+    const item = this.#take(requireWaitOptions(options));
     if (item === ENDED) throw this.#refused(CLOSED);
     return item;
   }
@@ -174,24 +186,32 @@ export class Queue<T = unknown> extends SharedObject {
     return item;
   }
 
-  /** Takes at least one and at most `max` items, as many as are there; blocks while the queue is empty. Throws as `get`. */
+  /**
+   * Takes at least one and at most `max` items, as many as are there; blocks while the queue is empty. Throws as `get`; when
+   * an item cannot be read any more (what it refers to was freed), the error's `items` holds those that were taken before it.
+   */
   getMany(max: number, options?: WaitOptions): T[] {
     requireInteger('max', max, 1, Number.MAX_SAFE_INTEGER);
+    const timeout = requireWaitOptions(options);
     const items: T[] = [];
     const attempt = () => this.#takeMany(items, max);
     let taken = attempt();
     if (taken === AGAIN) taken = spin(attempt);
-    if (taken === AGAIN) taken = this.#parker.block<true | typeof ENDED>({ ...this.#reading(), attempt }, options);
+    if (taken === AGAIN) taken = this.#parker.block<true | typeof ENDED>({ ...this.#reading(), attempt }, timeout);
     if (taken === ENDED) throw this.#refused(CLOSED);
     return items;
   }
 
   #takeMany(items: T[], max: number): true | typeof AGAIN | typeof ENDED {
-    while (items.length < max) {
-      const said = this.#payloads.readMany(items, max - items.length);
-      if (said > 0) continue;
-      if (items.length > 0) break;
-      return this.#notTaken(said);
+    try {
+      while (items.length < max) {
+        const said = this.#payloads.readMany(items, max - items.length);
+        if (said > 0) continue;
+        if (items.length > 0) break;
+        return this.#notTaken(said);
+      }
+    } catch (error) {
+      throw Object.assign(error as Error, { items });
     }
     if (this.#kernel.waiting(this.#putters)) this.#parker.wake(this.#putters);
     return true;
@@ -202,6 +222,14 @@ export class Queue<T = unknown> extends SharedObject {
     this.region.check(this);
     this.#kernel.ringClose(this.offset);
     for (const set of [this.#getters, this.#putters]) this.#parker.wakeAll(set);
+  }
+
+  /** Closes it, drops what is in it, and returns the memory; any later use, in any thread, throws InvalidHandleError. */
+  override free(): void {
+    this.region.check(this);
+    this.#kernel.ringClose(this.offset);
+    this.#payloads.clear();
+    super.free();
   }
 
   /** Whether `close` was called. */
@@ -242,8 +270,9 @@ export class Queue<T = unknown> extends SharedObject {
 
   /** Blocks until `taskDone` was called for every item that was put. Throws TimeoutError. */
   join(options?: WaitOptions): void {
+    const timeout = requireWaitOptions(options);
     const join = this.#joining();
-    if (join.attempt() === AGAIN) this.#parker.block(join, options);
+    if (join.attempt() === AGAIN) this.#parker.block(join, timeout);
   }
 
   /** As `join`, without blocking the event loop. */
@@ -254,7 +283,7 @@ export class Queue<T = unknown> extends SharedObject {
   /** Takes items, blocking, until the queue is closed and drained. */
   *[Symbol.iterator](): Iterator<T> {
     for (;;) {
-      const item = this.#take();
+      const item = this.#take(Number.POSITIVE_INFINITY);
       if (item === ENDED) return;
       yield item;
     }
@@ -269,10 +298,10 @@ export class Queue<T = unknown> extends SharedObject {
     }
   }
 
-  #take(options?: WaitOptions): T | typeof ENDED {
+  #take(timeout: number): T | typeof ENDED {
     let item = this.#tryTake();
     if (item === AGAIN) item = spin(this.#tryAgain);
-    return item === AGAIN ? this.#parker.block(this.#taking(), options) : item;
+    return item === AGAIN ? this.#parker.block(this.#taking(), timeout) : item;
   }
 
   readonly #tryAgain = (): T | typeof AGAIN | typeof ENDED => this.#tryTake();
@@ -343,11 +372,15 @@ export class Queue<T = unknown> extends SharedObject {
 
   #sending(value: T, written: Letter | typeof AGAIN): Operation<void> {
     let letter = written;
+    let lacking = letter === AGAIN ? this.#payloads.lacking : 0;
     return {
       ...this.#writing('put'),
       attempt: () => {
-        if (letter === AGAIN) letter = this.#payloads.write(value);
-        else this.#payloads.mail(letter, value);
+        if (letter !== AGAIN) this.#payloads.mail(letter, value);
+        else if (this.#payloads.hasRoom(lacking)) {
+          letter = this.#payloads.write(value);
+          lacking = this.#payloads.lacking;
+        }
         return letter !== AGAIN && this.#send(letter) ? undefined : AGAIN;
       },
       abandon: () => {
@@ -390,7 +423,8 @@ const CODECS = [
 ] as unknown as readonly Codec<unknown>[];
 
 function create<T>(options: QueueOptions<T>): Place {
-  const { capacity, region = Region.current, name = '', blockBytes = DEFAULT_BLOCK_BYTES, position = 0 } = options;
+  const { region, name } = placement(options);
+  const { capacity, blockBytes = DEFAULT_BLOCK_BYTES, position = 0 } = options;
   requireInteger('capacity', capacity, 1, MAX_CAPACITY);
   requireInteger('blockBytes', blockBytes, 16, MAX_BLOCK_BYTES);
   const number = CODECS.indexOf((options.codec ?? codecs.any) as Codec<unknown>);

@@ -12,10 +12,18 @@ import {
   WAKE,
 } from '../kernel/layout.ts';
 import { DeadlockError, InvalidHandleError, NotOwnerError } from '../memory/errors.ts';
-import { LivePlace, revives, SharedObject, type SharedObjectOptions } from '../memory/handles.ts';
+import { LivePlace, placement, revives, SharedObject, type SharedObjectOptions } from '../memory/handles.ts';
 import type { Kernel } from '../memory/kernel.ts';
-import { Region } from '../memory/region.ts';
-import { AGAIN, type AsyncWaitOptions, type Operation, type Parker, spin, type WaitOptions } from '../memory/wait.ts';
+import type { Place } from '../memory/region.ts';
+import {
+  AGAIN,
+  type AsyncWaitOptions,
+  type Operation,
+  type Parker,
+  requireWaitOptions,
+  spin,
+  type WaitOptions,
+} from '../memory/wait.ts';
 
 /**
  * A lock between threads and between async tasks of one thread. Nobody else enters while it is held; it is not re-entrant.
@@ -50,6 +58,7 @@ export class Mutex extends SharedObject {
    * this thread holds it already: nobody else could unlock it while the thread blocks.
    */
   lock(options?: WaitOptions): this {
+    if (options !== undefined) requireWaitOptions(options);
     return this.#kernel.lock(this.offset, this.#free, this.#held) === DONE ? this : this.#lockContended(options);
   }
 
@@ -58,7 +67,7 @@ export class Mutex extends SharedObject {
       throw new DeadlockError(`${this.title} is held by this thread already (slot ${this.region.slot})`);
     }
     const result = spin(() => this.#locked(this.#kernel.lockGlance(this.offset, this.#free, this.#held)));
-    return result === AGAIN ? this.#parker.block(this.#operation(), options) : result;
+    return result === AGAIN ? this.#parker.block(this.#operation(), requireWaitOptions(options)) : result;
   }
 
   #locked(said: number): this | typeof AGAIN {
@@ -126,7 +135,10 @@ export class Mutex extends SharedObject {
     return this.#kernel.lockOwner(this.offset) - 1;
   }
 
-  /** Unlocks if this thread holds it, so that `using guard = mutex.lock()` may also unlock early. */
+  /**
+   * Unlocks if this thread holds it, so that `using guard = mutex.lock()` may also unlock early. Of two async tasks of one
+   * thread it cannot tell which one holds it: there, use `withAsync`.
+   */
   [Symbol.dispose](): void {
     if (this.owner === this.region.slot) this.unlock();
   }
@@ -146,7 +158,8 @@ export class Mutex extends SharedObject {
   }
 }
 
-function create({ region = Region.current, name = '' }: SharedObjectOptions): ReturnType<Region['create']> {
+function create(options: SharedObjectOptions): Place {
+  const { region, name } = placement(options);
   return region.create(KIND_MUTEX, MUTEX_BYTES, name, (offset, serial) => {
     region.i32[(offset + MUTEX_WORD) >> 2] = serial << STAMP_SHIFT;
   });

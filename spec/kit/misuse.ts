@@ -5,12 +5,10 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { RingfenceError } from '../../lib/memory/errors.ts';
 import { attach, share } from '../../lib/memory/handles.ts';
 import { Region } from '../../lib/memory/region.ts';
-import { Pool } from '../../lib/pool/pool.ts';
+import type { Pool } from '../../lib/pool/pool.ts';
 import { codec } from '../../lib/queue/codec.ts';
 import { Queue } from '../../lib/queue/queue.ts';
 import { Mutex } from '../../lib/sync/mutex.ts';
-import { crew } from './crew.ts';
-import { tasks } from './pools.ts';
 
 /** Something that a program should not do, and the error that it gets. */
 export interface Misuse {
@@ -23,11 +21,12 @@ export interface Misuse {
 /** What the child process prints. */
 export interface Outcome {
   readonly error: string;
-  readonly code?: string;
+  readonly code?: string | undefined;
   readonly message: string;
 }
 
 const locking = new URL('./locking.js', import.meta.url);
+const tasks = new URL('./tasks.js', import.meta.url);
 const queue = (options: object = {}): Queue => new Queue({ capacity: 2, name: 'orders', ...options });
 const mutex = (): Mutex => new Mutex({ name: 'stock' });
 /** An argument that the compiler would not let through. */
@@ -48,10 +47,16 @@ function forge(change: object): unknown {
   return attach({ ...(share(mutex()) as object), ...change } as never);
 }
 
+/** A pool; loaded here, since most rows need none and start faster without. */
+async function newPool(module: URL | string, options: object = { threads: 1 }): Promise<Pool> {
+  const { Pool } = await import('../../lib/pool/pool.ts');
+  return new Pool(module, options);
+}
+
 /** One task of a pool of one thread. */
-async function run(module: URL | string, name: string, payload?: unknown): Promise<unknown> {
-  await using pool = new Pool(module, { threads: 1 });
-  return await pool.run(payload, { name });
+async function run(module: URL | string, name: string, payload?: unknown, options: object = {}): Promise<unknown> {
+  await using pool = await newPool(module);
+  return await pool.run(payload, { name, ...options });
 }
 
 /** Runs with a module file of this text. */
@@ -153,8 +158,11 @@ const closes = Object.entries({
 });
 
 const handles = Object.entries({
-  'of another version': [{ ringfence: 99 }, /^a handle of layout 99, this library has \d+$/],
-  'with an offset of nothing': [{ offset: 128 }, /^no object of kind \d+ at offset 128: the handle is forged or stale$/],
+  'of another version': [{ 'ringfence.handle': 99 }, /^a handle of layout 99, this library has \d+$/],
+  'with an offset of nothing': [
+    { offset: 128 },
+    /^no object of kind \d+ at offset 128: the handle is forged or stale$/,
+  ],
   'with an offset beyond the region': [{ offset: 2 ** 31 }, /forged or stale$/],
   'with an offset that is no number': [{ offset: 'a' }, /forged or stale$/],
   'with a negative offset': [{ offset: -1280 }, /forged or stale$/],
@@ -162,7 +170,10 @@ const handles = Object.entries({
   'of an unknown kind': [{ kind: 77 }, /kind 77/],
   'with another serial': [{ serial: 12345 }, /forged|stale|freed/],
   'without a memory': [{ memory: undefined }, /^not a region/],
-  'with a memory that is not shared': [{ memory: new WebAssembly.Memory({ initial: 1 }) }, /^not a region/],
+  'with a memory that is not shared': [
+    { memory: new WebAssembly.Memory({ initial: 1, maximum: 1, shared: wrong(false) }) },
+    /^not a region/,
+  ],
   'with a memory of others': [
     { memory: new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true }) },
     /^not a region: its first word is not of one$/,
@@ -216,9 +227,21 @@ const others: Record<string, Misuse> = {
   },
   'getMany of none': { run: () => queue().getMany(0), error: 'RangeError', message: /^max must be .* got 0$/ },
   'taskDone without an item': { run: () => queue().taskDone(), error: 'RangeError', message: /got 1, there are 0$/ },
-  'a region of -1 bytes': { run: () => new Region({ bytes: -1 }), error: 'RangeError', message: /^bytes must be .* got -1$/ },
-  'a region of 2^40 bytes': { run: () => new Region({ bytes: 2 ** 40 }), error: 'RangeError', message: /got 1099511627776$/ },
-  'a region of no threads': { run: () => new Region({ threads: 0 }), error: 'RangeError', message: /^threads must be .* got 0$/ },
+  'a region of -1 bytes': {
+    run: () => new Region({ bytes: -1 }),
+    error: 'RangeError',
+    message: /^bytes must be .* got -1$/,
+  },
+  'a region of 2^40 bytes': {
+    run: () => new Region({ bytes: 2 ** 40 }),
+    error: 'RangeError',
+    message: /got 1099511627776$/,
+  },
+  'a region of no threads': {
+    run: () => new Region({ threads: 0 }),
+    error: 'RangeError',
+    message: /^threads must be .* got 0$/,
+  },
   'an array of -1 elements': {
     run: () => new Region().array(Int32Array, -1),
     error: 'RangeError',
@@ -248,7 +271,7 @@ const others: Record<string, Misuse> = {
     message: /cannot unlock mutex "stock": nobody holds it$/,
   },
   'unlock by another thread': {
-    run: () => crew(1, locking, 'unlockOnly', mutex().lock()),
+    run: () => run(locking, 'unlockOnly', mutex().lock()),
     error: 'NotOwnerError',
     code: 'ERR_NOT_OWNER',
     message: /cannot unlock mutex "stock": the thread in slot 0 holds it$/,
@@ -269,7 +292,7 @@ const others: Record<string, Misuse> = {
     message: /held by this thread already/,
   },
   'more threads than the region has slots': {
-    run: () => crew(1, locking, 'visit', new Mutex({ region: new Region({ threads: 1 }) })),
+    run: () => run(locking, 'visit', new Mutex({ region: new Region({ threads: 1 }) })),
     error: 'TooManyThreadsError',
     code: 'ERR_TOO_MANY_THREADS',
     message: /^all 1 thread slots of the region are taken/,
@@ -316,7 +339,12 @@ const others: Record<string, Misuse> = {
     code: 'ERR_TASK',
     message: /^unclonable returned what cannot be cloned/,
   },
-  'a payload that cannot be cloned': { run: () => run(tasks, 'square', () => {}), error: 'TaskError', code: 'ERR_TASK', message: /clone/ },
+  'a payload that cannot be cloned': {
+    run: () => run(tasks, 'square', () => {}),
+    error: 'TaskError',
+    code: 'ERR_TASK',
+    message: /clone/,
+  },
   'a task that ends its thread': {
     run: () => run(tasks, 'die', 'exit'),
     error: 'ThreadDiedError',
@@ -325,7 +353,7 @@ const others: Record<string, Misuse> = {
   },
   'run after close': {
     run: async () => {
-      const pool = new Pool(tasks, { threads: 1 });
+      const pool = await newPool(tasks);
       await pool.close();
       await pool.run(1, { name: 'square' });
     },
@@ -333,13 +361,14 @@ const others: Record<string, Misuse> = {
     code: 'ERR_CLOSED',
     message: /closed$/,
   },
-  'a pool of no threads': { run: () => new Pool(tasks, { threads: 0 }), error: 'RangeError', message: /^threads must be .* got 0$/ },
-  'a pool over no module': { run: () => new Pool(wrong(5)), error: 'TypeError', message: /^module must be .* got 5$/ },
+  'a pool of no threads': {
+    run: () => newPool(tasks, { threads: 0 }),
+    error: 'RangeError',
+    message: /^threads must be .* got 0$/,
+  },
+  'a pool over no module': { run: () => newPool(wrong(5)), error: 'TypeError', message: /^module must be .* got 5$/ },
   'run with timeout NaN': {
-    run: async () => {
-      await using pool = new Pool(tasks, { threads: 1 });
-      await pool.run(1, { name: 'square', timeout: Number.NaN });
-    },
+    run: () => run(tasks, 'square', 1, { timeout: Number.NaN }),
     error: 'RangeError',
     message: /^timeout must be .* got NaN$/,
   },
@@ -361,8 +390,8 @@ async function main(name: string): Promise<void> {
   try {
     await misuses.get(name)?.run();
   } catch (thrown) {
-    const { code, message, constructor } = thrown as RingfenceError;
-    outcome = { error: constructor.name, code, message };
+    const { code, message } = thrown as RingfenceError;
+    outcome = { error: (thrown as Error).constructor.name, code, message };
   }
   console.log(JSON.stringify(outcome));
 }

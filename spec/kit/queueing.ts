@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { ClosedError, RingfenceError } from '../../lib/memory/errors.ts';
 import type { Queue } from '../../lib/queue/queue.ts';
-import { ENTERED, type Gate } from './tasks.ts';
+import { ENTERED, type Gate, OPEN } from './tasks.ts';
 
 // What the threads of queue.spec and payload.spec do.
 
@@ -161,4 +161,31 @@ export function sip({ queue, gate }: { queue: Queue<number>; gate: Gate }): numb
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
   }
   return got;
+}
+
+/** Three messages that do not fit together, by promises of one thread. */
+export async function squeeze(queue: Queue<Uint8Array>): Promise<number[]> {
+  const puts = [1, 2, 3].map((n) => queue.putAsync(new Uint8Array(150_000).fill(n)));
+  const got: number[] = [];
+  for (const _ of puts) {
+    await turn();
+    got.push((await queue.getAsync())[0] ?? 0);
+  }
+  await Promise.all(puts);
+  return got;
+}
+
+/** Thread 0 puts one item when all others have taken its blocks; thread 1 holds those by promises. */
+export async function crowd(
+  { queue, gate, puts }: { queue: Queue; gate: Gate; puts: number },
+  index: number,
+): Promise<void> {
+  if (index === 0) {
+    while (Atomics.load(gate, OPEN) === 0) await turn();
+    queue.put('crowded out');
+    return;
+  }
+  const all = Array.from({ length: puts }, (_, n) => queue.putAsync(n));
+  Atomics.add(gate, ENTERED, 1);
+  await Promise.all(all);
 }

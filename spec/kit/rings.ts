@@ -1,0 +1,73 @@
+import { THREAD_BATCH, THREAD_MAIL } from '../../lib/kernel/layout.ts';
+import type { Region } from '../../lib/memory/region.ts';
+import { codec } from '../../lib/queue/codec.ts';
+import { Queue, type QueueOptions } from '../../lib/queue/queue.ts';
+import { newRegion } from './regions.ts';
+
+/** Places where 32-bit arithmetic could go wrong; positions count in twos. */
+export const starts: readonly number[] = [
+  0,
+  2 ** 31 - 2,
+  2 ** 31 - 4,
+  2 ** 31 - 6,
+  2 ** 32 - 2,
+  2 ** 32 - 4,
+  2 ** 32 - 8,
+];
+
+/** What the kernel's operations say; a get gives the item instead of DONE or WAKE. */
+export interface Ring {
+  readonly region: Region;
+  readonly queue: Queue<number>;
+  put(value: number): number;
+  get(): number;
+  putMany(values: number[]): number;
+  getMany(most: number): number[] | number;
+  getBlock(): number;
+  size(): number;
+  finish(n: number): number;
+  unfinished(): number;
+  readable(): boolean;
+  writable(): boolean;
+  close(): void;
+}
+
+/** The kernel's ring operations on a queue of `capacity` items whose positions start at `position`. */
+export function newRing(capacity: number, position: number, options: Partial<QueueOptions<number>> = {}): Ring {
+  const region = newRegion();
+  const { kernel, record, i64, slot } = region;
+  const queue = new Queue<number>({ region, capacity, position, codec: codec.f64, ...options });
+  const { offset, serial } = queue;
+  const mail = (record + THREAD_MAIL) >> 3;
+  const batch = (record + THREAD_BATCH) >> 3;
+  return {
+    region,
+    queue,
+    put(value: number): number {
+      i64[mail] = BigInt(value);
+      return kernel.ringPut(offset, serial, record);
+    },
+    get(): number {
+      const said = kernel.ringGet(offset, serial, record);
+      return said > 0 ? Number(i64[mail]) : said;
+    },
+    putMany(values: number[]): number {
+      for (const [i, value] of values.entries()) i64[batch + i] = BigInt(value);
+      return kernel.ringPutMany(offset, serial, record, values.length);
+    },
+    getMany(most: number): number[] | number {
+      const said = kernel.ringGetMany(offset, serial, record, most);
+      return said > 0 ? Array.from(i64.subarray(batch, batch + said), Number) : said;
+    },
+    getBlock(): number {
+      const said = kernel.ringGetBlock(offset, serial, record, slot + 1);
+      return said > 0 ? Number(i64[mail]) : said;
+    },
+    size: () => kernel.ringSize(offset),
+    finish: (n: number) => kernel.ringFinish(offset, n),
+    unfinished: () => kernel.ringUnfinished(offset),
+    readable: () => kernel.ringReadable(offset) !== 0,
+    writable: () => kernel.ringWritable(offset) !== 0,
+    close: () => kernel.ringClose(offset),
+  };
+}

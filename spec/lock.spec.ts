@@ -1,0 +1,111 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import {
+  BUSY,
+  CONTENDED,
+  DONE,
+  FREED,
+  MUTEX_WAITERS,
+  MUTEX_WORD,
+  OBJECT_SERIAL,
+  REGION_SERIAL,
+  STAMP_SHIFT,
+  WAKE,
+} from '../lib/kernel/layout.ts';
+import { Mutex } from '../lib/sync/mutex.ts';
+import { newRegion } from './kit/regions.ts';
+
+const OTHER = 1; // a slot that nobody uses
+
+/** The kernel's lock operations on a mutex, by owner: slot + 1. */
+function newLock() {
+  const region = newRegion();
+  const { kernel, i32 } = region;
+  const mutex = new Mutex({ region });
+  const { offset, serial } = mutex;
+  const free = serial << STAMP_SHIFT;
+  return {
+    mutex,
+    word: () => (i32[(offset + MUTEX_WORD) >> 2] ?? 0) ^ free,
+    lock: (owner: number) => kernel.lock(offset, free, free | owner),
+    glance: (owner: number) => kernel.lockGlance(offset, free, free | owner),
+    lockContended: (owner: number) => kernel.lockContended(offset, free, free | owner),
+    unlock: (owner: number) => kernel.unlock(offset, free, free | owner),
+    unlockContended: (owner: number) => kernel.unlockContended(offset, free, free | owner),
+    abandon: () => kernel.lockAbandon(offset, free),
+    owner: () => kernel.lockOwner(offset),
+    register: (slot: number) => kernel.register(offset + MUTEX_WAITERS, slot),
+  };
+}
+
+test('the lock word carries its owner, and a try leaves no trace', () => {
+  const { lock, glance, unlock, unlockContended, owner, word } = newLock();
+  assert.is(word(), 0);
+  assert.is(lock(5), DONE);
+  assert.is(word(), 5);
+  for (const other of [5, 6]) {
+    assert.is(lock(other), BUSY);
+    assert.is(glance(other), BUSY);
+  }
+  assert.is(unlock(6), BUSY, 'not its owner');
+  assert.is(unlockContended(6), BUSY, 'not its owner');
+  assert.is(owner(), 5);
+  assert.is(word(), 5);
+  assert.is(unlock(5), DONE);
+  assert.is(word(), 0);
+  assert.is(unlockContended(5), BUSY, 'nobody holds it');
+  assert.is(glance(512), DONE);
+  assert.is(owner(), 512, 'the last slot of the largest table');
+});
+
+test('an owner learns from the word that somebody sleeps, and only then wakes', () => {
+  const { lock, lockContended, unlock, unlockContended, owner, register, word } = newLock();
+  lock(5);
+  register(OTHER);
+  assert.is(lockContended(OTHER + 1), BUSY);
+  assert.is(lockContended(OTHER + 1), BUSY, 'once more changes nothing');
+  assert.is(word(), 5 | CONTENDED);
+  assert.is(owner(), 5);
+  assert.is(unlock(5), BUSY, 'the fast way does not wake');
+  assert.is(unlockContended(5), WAKE);
+  assert.is(word(), 0);
+  assert.is(lockContended(OTHER + 1), DONE);
+  assert.is(word(), (OTHER + 1) | CONTENDED, 'whoever slept takes it as contended: others may sleep');
+});
+
+test('a waiter that gives up wakes another, or makes sure that the owner will', () => {
+  const { lock, unlockContended, abandon, register } = newLock();
+  assert.is(abandon(), DONE, 'nobody else waits');
+  register(OTHER);
+  assert.is(abandon(), WAKE, 'it is unlocked: the other can have it');
+  lock(5);
+  assert.is(abandon(), DONE);
+  assert.is(unlockContended(5), WAKE, 'the owner was told');
+});
+
+test('a freed mutex is refused by every operation, also when another lives in its place', () => {
+  const old = newLock();
+  const { region, offset } = old.mutex;
+  for (const revive of [() => {}, () => assert.is(new Mutex({ region }).offset, offset)]) {
+    if (old.mutex.serial === region.i32[(offset + OBJECT_SERIAL) >> 2]) old.mutex.free();
+    revive();
+    assert.is(old.lock(1), BUSY);
+    assert.is(old.glance(1), FREED);
+    assert.is(old.lockContended(1), FREED);
+    assert.is(old.unlock(1), BUSY);
+    assert.is(old.unlockContended(1), FREED);
+  }
+});
+
+test('a serial is never such that the word of a freed mutex could be taken for its own', () => {
+  const { kernel, i32 } = newRegion();
+  for (const before of [-1, 2 ** (32 - STAMP_SHIFT) - 1, 2 ** 31 - 2, 2 ** 31 - 1]) {
+    i32[REGION_SERIAL >> 2] = before;
+    for (const serial of [kernel.nextSerial(), kernel.nextSerial()]) {
+      assert.ok(serial > 0, `${serial} after ${before}`);
+      assert.is.not(serial << STAMP_SHIFT, 0, `${serial} after ${before}`);
+    }
+  }
+});
+
+test.run();
