@@ -43,6 +43,7 @@ const middle = (row: Row): number => quantile(row.figures, 0.5);
 function comparison(scenario: Scenario, row: Row, ours: Row): string {
   if (row === ours || ours.absent) return '';
   const times = scenario.better === 'more' ? ratio(row, ours) : ratio(ours, row);
+  if (number(times) === '1') return 'the same';
   return times > 1 ? `${number(times)} x better` : `${number(1 / times)} x worse`;
 }
 

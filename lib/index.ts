@@ -5,7 +5,6 @@ export {
   InvalidHandleError,
   MessageTooLargeError,
   NotOwnerError,
-  OwnerDiedError,
   RegionFullError,
   RingfenceError,
   TaskError,

@@ -6,7 +6,6 @@ import * as errors from '../lib/memory/errors.ts';
 const table: [errors.RingfenceError, code: string, message: RegExp][] = [
   [new errors.TimeoutError('lock of mutex "a"', 20), 'ERR_TIMEOUT', /^lock of mutex "a" timed out after 20 ms$/],
   [new errors.ClosedError('queue "q"'), 'ERR_CLOSED', /^queue "q" is closed$/],
-  [new errors.OwnerDiedError('mutex "a"'), 'ERR_OWNER_DIED', /mutex "a" died.*recover\(\)/],
   [new errors.NotOwnerError('not yours'), 'ERR_NOT_OWNER', /^not yours$/],
   [new errors.DeadlockError('for ever'), 'ERR_DEADLOCK', /^for ever$/],
   [new errors.RegionFullError(900, 256, 640), 'ERR_REGION_FULL', /900 bytes.*640 are left.*256/],

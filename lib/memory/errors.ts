@@ -33,13 +33,6 @@ export class ClosedError extends RingfenceError {
   }
 }
 
-/** The thread that held the lock died; what the lock guards may be half changed until `recover` has run. */
-export class OwnerDiedError extends RingfenceError {
-  constructor(what: string) {
-    super('ERR_OWNER_DIED', `the owner of ${what} died while it held it: call recover() to repair what it guards`);
-  }
-}
-
 /** A thread released what it does not hold. */
 export class NotOwnerError extends RingfenceError {
   constructor(message: string) {
