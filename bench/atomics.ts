@@ -18,8 +18,8 @@ const HELD = 1; // held, and nobody sleeps
 const CONTENDED = 2; // held, and somebody may sleep
 
 /**
- * A lock of three states in one word. After Ulrich Drepper, "Futexes Are Tricky" (mutex 2), with the bounded spin of Rust's
- * `library/std/src/sys/sync/mutex/futex.rs`.
+ * A lock of three states in one word. After Ulrich Drepper, "Futexes Are Tricky" (mutex 2), with the bounded spin of
+ * Rust's `library/std/src/sys/sync/mutex/futex.rs`.
  */
 export class AtomicsMutex {
   readonly #words: Int32Array;

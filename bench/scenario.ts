@@ -1,6 +1,6 @@
 import { Bench } from 'tinybench';
 
-/** One contestant of a scenario: the same three methods, be it a loop in this thread, a crew of threads or another process. */
+/** One contestant of a scenario: three methods, be it a loop in this thread, a crew of threads or another process. */
 export interface Rival {
   readonly name: string;
   /** Starts and warms up what the rounds need; throws {@link Unavailable} where this rival cannot run. */
@@ -103,7 +103,7 @@ const BATCH = 10_000;
 
 /** A rival that loops in this thread, timed by tinybench; its figure is the median nanoseconds of one operation. */
 export function inThread(name: string, make: () => (operations: number) => void): Rival {
-  const bench = new Bench({ time: 30, iterations: 10, warmupTime: 150, throws: true });
+  const bench = new Bench({ time: 30, iterations: 10, warmupTime: 500, throws: true });
   const task = () => bench.getTask(name);
   return {
     name,

@@ -12,7 +12,7 @@
  *        5. write the payloads and the stamps behind the first, plainly  6. store the first stamp: all are published
  * Get    1. load the head and the stamp of its slot  2. published: copy the payload
  *        3. compare-exchange the head: the copy is the item, and the slot is free; otherwise drop the copy and start again
- *        not published: empty when tail = head (closed, if the tail says so), else a producer is at work: busy
+ *        not published: busy, without a look at the tail, so that who spins leaves the producers' line in peace
  *        A payload that is a block is claimed by its own state word first, so that a block has an owner at any instant;
  *        whoever finds it claimed moves the head on in the owner's place.
  *
@@ -131,7 +131,7 @@ export function ringPutMany(q: usize, serial: i32, me: usize, count: i32): i32 {
   }
 }
 
-/** Takes one item into the caller's mail: DONE, WAKE (a producer waits), BUSY (empty), CLOSED (and drained) or FREED. */
+/** Takes one item into the caller's mail: DONE, WAKE (a producer waits), BUSY (empty: ringEnded says whether for ever) or FREED. */
 export function ringGet(q: usize, serial: i32, me: usize): i32 {
   if (load<i32>(q, OBJECT_SERIAL) !== serial) return FREED;
   while (true) {
@@ -143,8 +143,7 @@ export function ringGet(q: usize, serial: i32, me: usize): i32 {
       store<i64>(me, payload, THREAD_MAIL);
       return said(q + QUEUE_PUTTERS);
     }
-    const left = ahead(q, head);
-    if (left !== DONE) return left;
+    if (atomic.load<i32>(q, QUEUE_HEAD) === head) return BUSY;
   }
 }
 
@@ -162,19 +161,17 @@ export function ringGetBlock(q: usize, serial: i32, me: usize, owner: i32): i32 
       store<i64>(me, <i64>block, THREAD_MAIL);
       return said(q + QUEUE_PUTTERS);
     }
-    const left = ahead(q, head);
-    if (left !== DONE) return left;
+    if (atomic.load<i32>(q, QUEUE_HEAD) === head) return BUSY;
   }
 }
 
-/** Why nothing is published at `head`: BUSY, CLOSED, or DONE when the head has moved on. */
-function ahead(q: usize, head: i32): i32 {
+/** Whether it is closed and drained. The tail is the producers' line: only who would sleep or says so looks at it. */
+export function ringEnded(q: usize): bool {
   const tail = atomic.load<i32>(q, QUEUE_TAIL);
-  if ((tail & ~CLOSED_BIT) === head) return (tail & CLOSED_BIT) !== 0 ? CLOSED : BUSY;
-  return atomic.load<i32>(q, QUEUE_HEAD) === head ? BUSY : DONE;
+  return (tail & CLOSED_BIT) !== 0 && (tail & ~CLOSED_BIT) === atomic.load<i32>(q, QUEUE_HEAD);
 }
 
-/** Takes up to `most` items into the caller's batch, for inline payloads: how many, BUSY, CLOSED or FREED. */
+/** Takes up to `most` items into the caller's batch, for inline payloads: how many, BUSY or FREED. */
 export function ringGetMany(q: usize, serial: i32, me: usize, most: i32): i32 {
   if (load<i32>(q, OBJECT_SERIAL) !== serial) return FREED;
   while (true) {
@@ -184,8 +181,7 @@ export function ringGetMany(q: usize, serial: i32, me: usize, most: i32): i32 {
       if (atomic.cmpxchg<i32>(q, head, head + (n << 1), QUEUE_HEAD) === head) return n;
       continue;
     }
-    const left = ahead(q, head);
-    if (left !== DONE) return left;
+    if (atomic.load<i32>(q, QUEUE_HEAD) === head) return BUSY;
   }
 }
 
@@ -204,8 +200,7 @@ function copyPublished(q: usize, me: usize, head: i32, limit: i32): i32 {
 /** Whether an item can be taken, or never again: a consumer that sleeps should look. */
 export function ringReadable(q: usize): bool {
   const head = atomic.load<i32>(q, QUEUE_HEAD);
-  if (atomic.load<i32>(slotAt(q, head)) === (head | 1)) return true;
-  return ahead(q, head) !== BUSY;
+  return atomic.load<i32>(slotAt(q, head)) === (head | 1) || ringEnded(q);
 }
 
 /** Whether there is room, or never again: a producer that sleeps should look. */

@@ -40,6 +40,7 @@ export interface Kernel {
   ringGet(queue: number, serial: number, me: number): number;
   ringGetBlock(queue: number, serial: number, me: number, owner: number): number;
   ringGetMany(queue: number, serial: number, me: number, most: number): number;
+  ringEnded(queue: number): number;
   ringReadable(queue: number): number;
   ringWritable(queue: number): number;
   ringSize(queue: number): number;

@@ -61,7 +61,8 @@ interface Waiter {
 
 /** Tries before a thread parks: some ten microseconds in all, and none where no other thread could make progress meanwhile. */
 const TRIES = availableParallelism() > 1 ? 200 : 0;
-const LONGEST_PAUSE = 64; // between two tries, so that who works on the line is left in peace
+const FIRST_PAUSE = 64; // between two tries, so that who works on the line is left in peace
+const LONGEST_PAUSE = 256;
 const pause: () => void = (Atomics as { pause?: () => void }).pause ?? (() => {});
 
 /** The longest that a Node timer can wait, in ms; what is longer than these 24 days counts as forever. */
@@ -87,7 +88,7 @@ export function requireWaitOptions(options: WaitOptions | undefined): number {
 /** Tries for a short while; AGAIN when that did not help. */
 export function spin<R>(attempt: () => R | typeof AGAIN): R | typeof AGAIN {
   for (let tries = 0; tries < TRIES; tries++) {
-    for (let i = Math.min(tries, LONGEST_PAUSE); i >= 0; i--) pause();
+    for (let i = Math.min(FIRST_PAUSE + tries, LONGEST_PAUSE); i > 0; i--) pause();
     const result = attempt();
     if (result !== AGAIN) return result;
   }

@@ -174,7 +174,7 @@ export class Queue<T = unknown> extends SharedObject {
 
   /** Takes the oldest item, or returns `undefined` when there is none; never waits. Throws ClosedError as `get`. */
   tryGet(): T | undefined {
-    const item = this.#tryTake();
+    const item = this.#takeOrEnd();
     if (item === ENDED) throw this.#refused(CLOSED);
     return item === AGAIN ? undefined : item;
   }
@@ -208,7 +208,8 @@ export class Queue<T = unknown> extends SharedObject {
         const said = this.#payloads.readMany(items, max - items.length);
         if (said > 0) continue;
         if (items.length > 0) break;
-        return this.#notTaken(said);
+        this.#notTaken(said);
+        return this.#kernel.ringEnded(this.offset) ? ENDED : AGAIN;
       }
     } catch (error) {
       throw Object.assign(error as Error, { items });
@@ -299,14 +300,19 @@ export class Queue<T = unknown> extends SharedObject {
   }
 
   #take(timeout: number): T | typeof ENDED {
-    let item = this.#tryTake();
+    let item: T | typeof AGAIN | typeof ENDED = this.#tryTake();
     if (item === AGAIN) item = spin(this.#tryAgain);
     return item === AGAIN ? this.#parker.block(this.#taking(), timeout) : item;
   }
 
-  readonly #tryAgain = (): T | typeof AGAIN | typeof ENDED => this.#tryTake();
+  readonly #tryAgain = (): T | typeof AGAIN => this.#tryTake();
 
-  #tryTake(): T | typeof AGAIN | typeof ENDED {
+  #takeOrEnd(): T | typeof AGAIN | typeof ENDED {
+    const item = this.#tryTake();
+    return item === AGAIN && this.#kernel.ringEnded(this.offset) ? ENDED : item;
+  }
+
+  #tryTake(): T | typeof AGAIN {
     const said = this.#payloads.take();
     if (said === DONE) return this.#payloads.read();
     if (said !== WAKE) return this.#notTaken(said);
@@ -317,13 +323,13 @@ export class Queue<T = unknown> extends SharedObject {
     }
   }
 
-  #notTaken(said: number): typeof AGAIN | typeof ENDED {
+  #notTaken(said: number): typeof AGAIN {
     if (said === FREED) throw this.#refused(said);
-    return said === CLOSED ? ENDED : AGAIN;
+    return AGAIN;
   }
 
   #taking(): Operation<T | typeof ENDED> {
-    return { ...this.#reading(), attempt: () => this.#tryTake() };
+    return { ...this.#reading(), attempt: () => this.#takeOrEnd() };
   }
 
   #reading(): Pick<Operation<never>, 'what' | 'object' | 'set' | 'passOn'> {
