@@ -5,13 +5,7 @@
  * times, then sleep; wake only where somebody sleeps.
  */
 
-/** Failed tries before a thread sleeps, and empty turns between two tries: as in the library. */
-const TRIES = 200;
-const LONGEST_PAUSE = 64;
-
-function pause(tries: number): void {
-  for (let turns = Math.min(tries, LONGEST_PAUSE); turns > 0; turns--);
-}
+import { rest, TRIES } from '../lib/memory/wait.ts';
 
 const FREE = 0; // nobody holds it
 const HELD = 1; // held, and nobody sleeps
@@ -55,7 +49,7 @@ export class AtomicsMutex {
   #spin(): number {
     let state = HELD;
     for (let tries = 0; state === HELD && tries < TRIES; tries++) {
-      pause(tries);
+      rest();
       state = Atomics.load(this.#words, this.#at);
     }
     return state;
@@ -75,7 +69,7 @@ export class Sleepers {
   /** Tries until `attempt` gives something: a bounded number of times, then asleep between two tries. */
   until<T>(attempt: () => T | undefined): T {
     for (let tries = 0; tries < TRIES; tries++) {
-      pause(tries);
+      rest();
       const outcome = attempt();
       if (outcome !== undefined) return outcome;
     }

@@ -59,11 +59,16 @@ interface Waiter {
   readonly release: () => void;
 }
 
-/** Tries before a thread parks: some ten microseconds in all, and none where no other thread could make progress meanwhile. */
-const TRIES = availableParallelism() > 1 ? 200 : 0;
-const FIRST_PAUSE = 64; // between two tries, so that who works on the line is left in peace
-const LONGEST_PAUSE = 256;
+/** @internal Tries before a thread parks: some tens of microseconds in all, and none where no other thread could go on meanwhile. */
+export const TRIES: number = availableParallelism() > 1 ? 100 : 0;
+
 const pause: () => void = (Atomics as { pause?: () => void }).pause ?? (() => {});
+const TURNS = 'pause' in Atomics ? 16 : 600; // a turn is tens of cycles with the processor's own pause, and about one without
+
+/** @internal Rests between two tries: without it the line goes back and forth between two threads for each item. */
+export function rest(): void {
+  for (let turn = 0; turn < TURNS; turn++) pause();
+}
 
 /** The longest that a Node timer can wait, in ms; what is longer than these 24 days counts as forever. */
 export const LONGEST_TIMER: number = 2 ** 31 - 1;
@@ -88,7 +93,7 @@ export function requireWaitOptions(options: WaitOptions | undefined): number {
 /** Tries for a short while; AGAIN when that did not help. */
 export function spin<R>(attempt: () => R | typeof AGAIN): R | typeof AGAIN {
   for (let tries = 0; tries < TRIES; tries++) {
-    for (let i = Math.min(FIRST_PAUSE + tries, LONGEST_PAUSE); i > 0; i--) pause();
+    rest();
     const result = attempt();
     if (result !== AGAIN) return result;
   }

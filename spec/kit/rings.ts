@@ -27,6 +27,7 @@ export interface Ring {
   size(): number;
   finish(n: number): number;
   unfinished(): number;
+  ended(): boolean;
   readable(): boolean;
   writable(): boolean;
   close(): void;
@@ -66,6 +67,7 @@ export function newRing(capacity: number, position: number, options: Partial<Que
     size: () => kernel.ringSize(offset),
     finish: (n: number) => kernel.ringFinish(offset, n),
     unfinished: () => kernel.ringUnfinished(offset),
+    ended: () => kernel.ringEnded(offset) !== 0,
     readable: () => kernel.ringReadable(offset) !== 0,
     writable: () => kernel.ringWritable(offset) !== 0,
     close: () => kernel.ringClose(offset),
