@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { ClosedError, RingfenceError } from '../../lib/memory/errors.ts';
 import type { Queue } from '../../lib/queue/queue.ts';
-import { ENTERED, type Gate, OPEN } from './tasks.ts';
+import { ENTERED, type Gate } from './tasks.ts';
 
 // What the threads of queue.spec and payload.spec do.
 
@@ -175,17 +175,7 @@ export async function squeeze(queue: Queue<Uint8Array>): Promise<number[]> {
   return got;
 }
 
-/** Thread 0 puts one item when all others have taken its blocks; thread 1 holds those by promises. */
-export async function crowd(
-  { queue, gate, puts }: { queue: Queue; gate: Gate; puts: number },
-  index: number,
-): Promise<void> {
-  if (index === 0) {
-    while (Atomics.load(gate, OPEN) === 0) await turn();
-    queue.put('crowded out');
-    return;
-  }
-  const all = Array.from({ length: puts }, (_, n) => queue.putAsync(n));
-  Atomics.add(gate, ENTERED, 1);
-  await Promise.all(all);
+/** Puts one item, however long that takes. */
+export function putOne(queue: Queue): void {
+  queue.put('put');
 }
