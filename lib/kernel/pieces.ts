@@ -44,6 +44,15 @@ function stateOf(w: i64): i32 {
 
 /** Claims `units` in a row for the thread in `slot`, zeroed if asked; the first unit, or -1 when none is free. */
 export function pieceClaim(units: i32, slot: i32, zeroed: bool): i32 {
+  return claim(units, units, slot, zeroed);
+}
+
+/** Claims the first free piece, whatever its length, up to `most` units: its first unit, or -1. For what may lie in parts. */
+export function pieceClaimPart(most: i32, slot: i32): i32 {
+  return claim(1, most, slot, false);
+}
+
+function claim(least: i32, most: i32, slot: i32, zeroed: bool): i32 {
   const all = load<i32>(0, REGION_UNITS);
   let unit = 0;
   while (unit < all) {
@@ -53,10 +62,11 @@ export function pieceClaim(units: i32, slot: i32, zeroed: bool): i32 {
       unit = 0;
       continue;
     }
-    if (state === FREE && reachable(unit, <i32>seen, units, all)) {
+    if (state === FREE && reachable(unit, <i32>seen, least, all)) {
       if (atomic.cmpxchg<i64>(tag(unit), seen, word(HELD + slot, <i32>seen)) !== seen) continue;
-      const have = lengthen(unit, <i32>seen, units, all, slot);
-      if (have >= units) {
+      const have = lengthen(unit, <i32>seen, most, all, slot);
+      if (have >= least) {
+        const units = min(have, most);
         cut(unit, have, units, slot);
         use(unit, units, zeroed);
         return unit;
@@ -64,29 +74,6 @@ export function pieceClaim(units: i32, slot: i32, zeroed: bool): i32 {
       atomic.store<i64>(tag(unit), word(FREE, have));
       unit += have;
     } else unit += <i32>seen;
-  }
-  return -1;
-}
-
-/** Claims the first free piece, whatever its length, up to `most` units: its first unit, or -1. For what may lie in parts. */
-export function pieceClaimPart(most: i32, slot: i32): i32 {
-  const all = load<i32>(0, REGION_UNITS);
-  let unit = 0;
-  while (unit < all) {
-    const seen = atomic.load<i64>(tag(unit));
-    const state = stateOf(seen);
-    if (state === INTERIOR) {
-      unit = 0;
-      continue;
-    }
-    if (state === FREE) {
-      if (atomic.cmpxchg<i64>(tag(unit), seen, word(HELD + slot, <i32>seen)) !== seen) continue;
-      const have = lengthen(unit, <i32>seen, most, all, slot);
-      cut(unit, have, min(have, most), slot);
-      use(unit, min(have, most), false);
-      return unit;
-    }
-    unit += <i32>seen;
   }
   return -1;
 }

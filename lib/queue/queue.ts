@@ -117,7 +117,10 @@ export class Queue<T = unknown> extends SharedObject {
     return sent;
   }
 
-  /** Puts an item without blocking the event loop; items of one thread keep the order of the calls. Rejects as `put` throws. */
+  /**
+   * Puts an item without blocking the event loop; items of one thread keep the order of the calls. Leave the value as it is
+   * until then: while no memory is free, it is not yet encoded. Rejects as `put` throws.
+   */
   async putAsync(value: T, options?: AsyncWaitOptions): Promise<void> {
     const letter = this.#payloads.write(value);
     return this.#parker.wait(this.#sending(value, letter), options);
