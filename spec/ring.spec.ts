@@ -3,32 +3,40 @@ import * as assert from 'uvu/assert';
 import {
   BATCH,
   BUSY,
+  CLAIM_SHIFT,
   CLOSED,
   DONE,
   FREED,
   QUEUE_GETTERS,
   QUEUE_JOINERS,
+  QUEUE_MASK,
   QUEUE_PUTTERS,
+  QUEUE_SLOT_SHIFT,
+  QUEUE_SLOTS,
+  QUEUE_TAIL,
   WAKE,
 } from '../lib/kernel/layout.ts';
+import { codec } from '../lib/queue/codec.ts';
 import { newRing, type Ring, starts } from './kit/rings.ts';
 
 const OTHER = 1; // a slot that nobody uses
 
-/** Runs a test at every start for tiny capacities, powers of two and others. */
+/** Runs a test at every start for tiny capacities, powers of two and others, with narrow and with wide slots. */
 function everywhere(name: string, run: (ring: Ring, capacity: number) => void): void {
-  test(name, () => {
-    for (const position of starts) {
-      for (const capacity of [1, 2, 3, 4, 5, 7]) {
-        try {
-          run(newRing(capacity, position), capacity);
-        } catch (error) {
-          (error as Error).message += ` (capacity ${capacity}, position ${position})`;
-          throw error;
+  for (const through of [codec.i32, codec.f64]) {
+    test(`${name}, by ${through.name}`, () => {
+      for (const position of starts) {
+        for (const capacity of [1, 2, 3, 4, 5, 7]) {
+          try {
+            run(newRing(capacity, position, { codec: through }), capacity);
+          } catch (error) {
+            (error as Error).message += ` (capacity ${capacity}, position ${position})`;
+            throw error;
+          }
         }
       }
-    }
-  });
+    });
+  }
 }
 
 everywhere('a ring takes exactly its capacity, and gives it back in order', (ring, capacity) => {
@@ -79,7 +87,7 @@ everywhere('readable and writable say what a waiter would find', (ring, capacity
   ring.get();
   assert.equal([ring.readable(), ring.writable()], [capacity > 1, true]);
   ring.close();
-  while (!ring.ended()) ring.get();
+  while (ring.get() !== CLOSED);
   assert.equal([ring.readable(), ring.writable()], [true, true], 'never again: a waiter must learn that');
 });
 
@@ -93,7 +101,7 @@ everywhere('a closed ring takes nothing, and gives what it has', (ring, capacity
     assert.is(ring.ended(), false);
     assert.is(ring.get(), n);
   }
-  assert.equal([ring.get(), ring.getMany(2), ring.ended()], [BUSY, BUSY, true]);
+  assert.equal([ring.get(), ring.getMany(2), ring.ended()], [CLOSED, CLOSED, true]);
   assert.is(ring.size(), 0);
 });
 
@@ -112,13 +120,12 @@ everywhere('finished items are counted, and no more than were put', (ring, capac
 });
 
 test('a put says WAKE only when a consumer waits, a get only when a producer does', () => {
-  const ring = newRing(2, 0);
-  const { kernel } = ring.region;
+  const ring = newRing(2, 0, { codec: codec.i32 });
+  const { kernel, record } = ring.region;
   const { offset, serial } = ring.queue;
-  const { record } = ring.region;
-  assert.is(kernel.ringPut(offset, serial, record), DONE);
+  assert.is(ring.put(1), DONE);
   kernel.register(offset + QUEUE_GETTERS, OTHER);
-  assert.is(kernel.ringPut(offset, serial, record), WAKE);
+  assert.is(ring.put(2), WAKE);
   assert.is(kernel.ringGet(offset, serial, record), DONE);
   kernel.register(offset + QUEUE_PUTTERS, OTHER);
   assert.is(kernel.ringGet(offset, serial, record), WAKE);
@@ -142,6 +149,44 @@ test('a freed ring is refused by every operation', () => {
   assert.is(ring.getMany(1), FREED);
   assert.is(ring.getBlock(), FREED);
   assert.is(ring.region.kernel.blockClaim(ring.queue.offset, ring.queue.serial, 1, 0), FREED);
+});
+
+everywhere('a tail that lags, or is stale by laps, costs a look and never the order', (ring, capacity) => {
+  const { i32 } = ring.region;
+  const tail = (ring.queue.offset + QUEUE_TAIL) >> 2;
+  const old = i32[tail] as number;
+  let next = 1;
+  let expected = 1;
+  for (let round = 0; round < 5; round++) {
+    while (ring.put(next) > 0) {
+      next++;
+      i32[tail] = old; // as if the first of the producers wrote it down only now
+      assert.is(ring.size(), next - expected);
+    }
+    assert.is(ring.size(), capacity);
+    for (let n = 0; n < capacity; n++) assert.is(ring.get(), expected++);
+    i32[tail] = old;
+    assert.equal([ring.get(), ring.size(), ring.writable()], [BUSY, 0, true]);
+  }
+  i32[tail] = old;
+  ring.close();
+  assert.equal([ring.put(0), ring.get()], [CLOSED, CLOSED]);
+});
+
+everywhere('behind a claim that is not published producers go on, and consumers wait for it', (ring, capacity) => {
+  if (capacity < 3) return;
+  const { i64, i32 } = ring.region;
+  const { offset } = ring.queue;
+  const t = i32[(offset + QUEUE_TAIL) >> 2] as number;
+  const index = (t >>> 1) & (i32[(offset + QUEUE_MASK) >> 2] as number);
+  const first = (offset + QUEUE_SLOTS + (index << (i32[(offset + QUEUE_SLOT_SHIFT) >> 2] as number))) >> 3;
+  assert.is(ring.putMany([1, 2]), 2);
+  const published = i64[first] as bigint;
+  i64[first] = (BigInt(t) << 32n) | BigInt((2 << CLAIM_SHIFT) | 5); // as if the thread in slot 4 were still filling it
+  assert.equal([ring.get(), ring.getMany(9), ring.readable(), ring.size()], [BUSY, BUSY, false, 2]);
+  assert.equal([ring.put(3), ring.size()], [DONE, 3]);
+  i64[first] = published;
+  assert.equal(ring.getMany(9), [1, 2, 3]);
 });
 
 test.run();

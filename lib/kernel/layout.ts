@@ -28,10 +28,7 @@ export const REGION_BYTES = 192;
 export const THREAD_CLAIM = 0; // 0, or Node's threadId + 1
 export const THREAD_GENERATION = 4; // how often the slot was given back
 export const THREAD_PARK = 64; // park word, on a line of its own
-export const THREAD_MAIL = 128; // 8 payload bytes on their way into a slot or out of it
-export const THREAD_INTENT_QUEUE = 144; // the position that this thread is about to claim: of which queue,
-export const THREAD_INTENT_POSITION = 148; // which position,
-export const THREAD_INTENT_COUNT = 152; // and how many from there
+export const THREAD_MAIL = 128; // 8 payload bytes on their way into a slot or out of it; the block that is being sent
 export const THREAD_BATCH = 192; // payloads of a batch, 8 bytes each
 export const BATCH = 256; // payloads in one batch at the most
 export const THREAD_BYTES = 2240; // THREAD_BATCH + 8 * BATCH, a multiple of 64
@@ -85,13 +82,14 @@ export const CONTENDED = 0x400; // held, and somebody sleeps
 export const STAMP_SHIFT = 12; // above: the low bits of the serial, so that a stale handle fails in the compare-exchange itself
 
 // Queue
-export const QUEUE_MASK = 64; // slots - 1; slots are the next power of two of the capacity
+export const QUEUE_MASK = 64; // slots - 1; slots are a power of two and more than the capacity
 export const QUEUE_LIMIT = 68; // 2 * capacity: positions count in twos
 export const QUEUE_CODEC = 72;
 export const QUEUE_BLOCKS = 76; // how many blocks, 0 when the codec needs none
 export const QUEUE_BLOCK_STRIDE = 80; // bytes from one block to the next
 export const QUEUE_BLOCKS_AT = 84; // address of the first block
-export const QUEUE_TAIL = 128; // next position to claim; the lowest bit says closed
+export const QUEUE_SLOT_SHIFT = 88; // SLOT_SHIFT, or one more for wide items
+export const QUEUE_TAIL = 128; // where to look for the end; never ahead of it
 export const QUEUE_HEAD_SEEN = 132; // what a producer last saw of the head
 export const QUEUE_HEAD = 256; // next position to take
 export const QUEUE_FINISHED = 384; // position up to which taskDone() was called
@@ -99,12 +97,12 @@ export const QUEUE_GETTERS = 448; // wait set: consumers of an empty queue
 export const QUEUE_PUTTERS = 512; // wait set: producers of a full one
 export const QUEUE_JOINERS = 576; // wait set: threads in join()
 export const QUEUE_SLOTS = 640;
-export const CLOSED_BIT = 1; // of the tail
 
-// Slot of a ring
-export const SLOT_STAMP = 0; // position | 1 once published
-export const SLOT_PAYLOAD = 8;
-export const SLOT_SHIFT = 4; // 16 bytes
+// Slot of a ring: a word of 64 bits, see ring.ts
+export const SLOT_SHIFT = 3; // 8 bytes, and as many again for wide items
+export const SLOT_WIDE = 8; // where the 8 bytes of a wide item are
+export const CLAIM_SHIFT = 10; // of a claim: the count above, slot + 1 of the owner below
+export const CLOSED_MARK = -1; // the queue ends here
 
 // Block: bytes that a sender owns until it publishes them
 export const BLOCK_STATE = 0; // BLOCK_FREE, (slot + 1) << 1 of its owner, or position | 1 when sent

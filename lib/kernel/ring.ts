@@ -1,32 +1,48 @@
 /**
  * Ring: a bounded queue, many producers to many consumers, lock-free, first in first out.
  *
- * Source: Dmitry Vyukov, "Bounded MPMC queue" (1024cores.net), for the sequence word in each slot, here "stamp"; the gate on
- * the head with a remembered value, as in rigtorp's SPSCQueue and the LMAX Disruptor; the closed bit in the tail, as in
- * crossbeam-channel.
+ * Sources: Dmitry Vyukov, "Bounded MPMC queue" (1024cores.net), for the stamp in each slot; the tail as a hint that others
+ * correct, Michael and Scott, "Simple, Fast, and Practical Non-Blocking and Blocking Concurrent Queue Algorithms" (1996);
+ * the owner in the claimed place, iceoryx2; the gate on a remembered head, rigtorp's SPSCQueue.
  *
- * Positions count in twos: the lowest bit of the tail says closed, the lowest bit of a stamp says published.
+ * A slot is one 64-bit word: a stamp in its upper half, 32 bits in its lower half. Slots of wide items (f64, i64) are
+ * followed by 8 bytes more. Positions count in twos, so that a stamp has a bit to say that the slot is published.
  *
- * Put    1. load the tail; closed?  2. is there room before the head (first the remembered one, then the true one)?
- *        3. note the intent  4. compare-exchange the tail: the positions are claimed
- *        5. write the payloads and the stamps behind the first, plainly  6. store the first stamp: all are published
- * Get    1. load the head and the stamp of its slot  2. published: copy the payload
- *        3. compare-exchange the head: the copy is the item, and the slot is free; otherwise drop the copy and start again
- *        not published: busy, without a look at the tail, so that who spins leaves the producers' line in peace
- *        A payload that is a block is claimed by its own state word first, so that a block has an owner at any instant;
- *        whoever finds it claimed moves the head on in the owner's place.
+ * | word of position p's slot        | meaning                                                              |
+ * |----------------------------------|----------------------------------------------------------------------|
+ * | anything older, or 0             | free, once the head is less than a lap behind                        |
+ * | p + 1, payload                   | published                                                            |
+ * | p, count << CLAIM_SHIFT + owner  | that thread claimed `count` positions from p on, and is filling them |
+ * | p, CLOSED_MARK                   | the queue ends here, for ever                                        |
  *
- * Invariants: 0 <= tail - head <= capacity. A consumer reaches a stamp only by way of a head that was moved past the one
- * before it, so the first stamp of a batch publishes the whole batch. A copy that another consumer or producer overtook is
- * never used: the compare-exchange fails.
+ * Seek    1. start at the tail, which is a hint and never ahead  2. a published slot: the next position; a claimed one: the
+ *         position behind its claim; a slot of a later lap: the hint is stale, start at the head  3. what is left is free
+ *         or says closed, and is where the queue ends
+ * Put     1. seek  2. is there room before the head (first the remembered one, then the true one)?
+ *         3. compare-exchange the slot's word: claims the position and publishes the item at once  4. note the tail
+ * Many    3. compare-exchange the first slot's word to a claim  4. note the tail  5. write all words behind the first, plainly
+ *         6. store the first word as published: that publishes all
+ * Get     1. load the head and its slot's word  2. published: copy the payload
+ *         3. compare-exchange the head: the copy is the item, and the slot is free; otherwise drop the copy and start again
+ *         A payload that is a block is claimed by its own state word first, so that a block has an owner at any instant;
+ *         whoever finds it claimed moves the head on in the owner's place.
+ * Close   1. seek  2. compare-exchange the free word to CLOSED_MARK; there is one slot more than the capacity
+ *
+ * Invariants: 0 <= end - head <= capacity. All positions before the one that seek ends at are claimed or published: each
+ * step passes a claimed or published slot, the tail is noted behind such a slot only, and the head never passes a slot that
+ * is not published. Nobody looks at the words inside a claim before its first one is published. A word is replaced by
+ * compare-exchange from what was free, and a stamp occurs once in 2^31 positions, so a word that was overtaken fails.
+ * A copy that another consumer overtook is never used: the compare-exchange of the head fails.
+ * One item is never half there, wherever its producer dies; a claim names its owner, so that it can be buried.
  * "Empty" and "full" are relaxed: an item whose earlier neighbour is claimed but not yet published is not seen.
  */
 import {
   BATCH,
   BLOCK_STATE,
   BUSY,
+  CLAIM_SHIFT,
   CLOSED,
-  CLOSED_BIT,
+  CLOSED_MARK,
   DONE,
   FREED,
   OBJECT_SERIAL,
@@ -39,111 +55,158 @@ import {
   QUEUE_LIMIT,
   QUEUE_MASK,
   QUEUE_PUTTERS,
+  QUEUE_SLOT_SHIFT,
   QUEUE_SLOTS,
   QUEUE_TAIL,
-  SLOT_PAYLOAD,
   SLOT_SHIFT,
+  SLOT_WIDE,
   THREAD_BATCH,
-  THREAD_INTENT_COUNT,
-  THREAD_INTENT_POSITION,
-  THREAD_INTENT_QUEUE,
   THREAD_MAIL,
   WAKE,
 } from './layout';
 import { waiting } from './waiters';
 
+let end: i32 = 0; // where the last seek ended,
+let found: i64 = 0; // and the word of that slot
+
 function slotAt(q: usize, position: i32): usize {
-  return q + QUEUE_SLOTS + <usize>(((<u32>position >> 1) & <u32>load<i32>(q, QUEUE_MASK)) << SLOT_SHIFT);
+  return (
+    q + QUEUE_SLOTS + <usize>(((<u32>position >> 1) & <u32>load<i32>(q, QUEUE_MASK)) << load<i32>(q, QUEUE_SLOT_SHIFT))
+  );
 }
 
-function room(q: usize, tail: i32): i32 {
+function isWide(q: usize): bool {
+  return load<i32>(q, QUEUE_SLOT_SHIFT) !== SLOT_SHIFT;
+}
+
+function stampOf(word: i64): i32 {
+  return <i32>(word >>> 32);
+}
+
+function wordOf(stamp: i32, payload: i32): i64 {
+  return ((<i64>stamp) << 32) | <i64>(<u32>payload);
+}
+
+/** Finds where the queue ends: `end`, `found`. CLOSED when it says so there, otherwise DONE. */
+function seek(q: usize): i32 {
+  let t = atomic.load<i32>(q, QUEUE_TAIL);
+  while (true) {
+    const word = atomic.load<i64>(slotAt(q, t));
+    const ahead = stampOf(word) - t;
+    const mark = <i32>word;
+    if (ahead === 1) t += 2;
+    else if (ahead > 1 && word !== 0) t = atomic.load<i32>(q, QUEUE_HEAD);
+    else if (ahead === 0 && mark > 0) t += (mark >> CLAIM_SHIFT) << 1;
+    else {
+      end = t;
+      found = word;
+      return ahead === 0 && mark === CLOSED_MARK ? CLOSED : DONE;
+    }
+  }
+}
+
+/** Room for how many items behind `t`, in twos: 0 when full, negative when `t` is no longer the end. */
+function room(q: usize, t: i32): i32 {
   const limit = load<i32>(q, QUEUE_LIMIT);
-  const seen = tail - atomic.load<i32>(q, QUEUE_HEAD_SEEN);
+  const seen = t - load<i32>(q, QUEUE_HEAD_SEEN);
   if (<u32>seen < <u32>limit) return limit - seen;
   const head = atomic.load<i32>(q, QUEUE_HEAD);
-  atomic.store<i32>(q, head, QUEUE_HEAD_SEEN);
-  const used = tail - head;
-  return <u32>used < <u32>limit ? limit - used : 0;
-}
-
-function claim(q: usize, me: usize, tail: i32, count: i32): bool {
-  store<i32>(me, <i32>q, THREAD_INTENT_QUEUE);
-  store<i32>(me, tail, THREAD_INTENT_POSITION);
-  store<i32>(me, count, THREAD_INTENT_COUNT);
-  return atomic.cmpxchg<i32>(q, tail, tail + (count << 1), QUEUE_TAIL) === tail;
+  store<i32>(q, head, QUEUE_HEAD_SEEN);
+  const used = t - head;
+  return used < 0 ? used : limit - used;
 }
 
 function said(set: usize): i32 {
   return waiting(set) ? WAKE : DONE;
 }
 
-/** Puts the 8 bytes of the caller's mail: DONE, WAKE (a consumer waits), BUSY (full), CLOSED or FREED. */
-export function ringPut(q: usize, serial: i32, me: usize): i32 {
+/** Puts an item of 32 bits, or the address of a block: DONE, WAKE (a consumer waits), BUSY (full), CLOSED or FREED. */
+export function ringPut(q: usize, serial: i32, payload: i32): i32 {
   if (load<i32>(q, OBJECT_SERIAL) !== serial) return FREED;
   while (true) {
-    const tail = atomic.load<i32>(q, QUEUE_TAIL);
-    if ((tail & CLOSED_BIT) !== 0) return CLOSED;
-    if (room(q, tail) === 0) {
-      if (atomic.load<i32>(q, QUEUE_TAIL) === tail) return BUSY;
-      continue;
-    }
-    if (!claim(q, me, tail, 1)) continue;
-    const slot = slotAt(q, tail);
-    const payload = load<i64>(me, THREAD_MAIL);
-    store<i64>(slot, payload, SLOT_PAYLOAD);
-    if (load<i32>(q, QUEUE_BLOCKS) !== 0) atomic.store<i32>(<usize>payload, tail | 1, BLOCK_STATE);
-    // Publishes: the payload, and the block that it names. By: this store. Seen after: the load in ringGet().
-    atomic.store<i32>(slot, tail | 1);
+    if (seek(q) === CLOSED) return CLOSED;
+    const t = end;
+    const free = room(q, t);
+    if (free === 0) return BUSY;
+    if (free < 0) continue;
+    if (load<i32>(q, QUEUE_BLOCKS) !== 0) store<i32>(<usize>payload, t | 1, BLOCK_STATE);
+    // Publishes: the payload, and the block that it names. By: this compare-exchange. Seen after: the load in ringGet().
+    if (atomic.cmpxchg<i64>(slotAt(q, t), found, wordOf(t | 1, payload)) !== found) continue;
+    store<i32>(q, t + 2, QUEUE_TAIL);
     return said(q + QUEUE_GETTERS);
   }
 }
 
+/** As ringPut, for the 8 bytes of the caller's mail. */
+export function ringPutWide(q: usize, serial: i32, me: usize, owner: i32): i32 {
+  const n = putAll(q, serial, me + THREAD_MAIL, owner, 1);
+  return n > 0 ? said(q + QUEUE_GETTERS) : n;
+}
+
 /** Puts the first of `count` payloads of the caller's batch, as many as there is room for: how many, BUSY, CLOSED or FREED. */
-export function ringPutMany(q: usize, serial: i32, me: usize, count: i32): i32 {
+export function ringPutMany(q: usize, serial: i32, me: usize, owner: i32, count: i32): i32 {
+  return putAll(q, serial, me + THREAD_BATCH, owner, count);
+}
+
+function putAll(q: usize, serial: i32, from: usize, owner: i32, count: i32): i32 {
   if (load<i32>(q, OBJECT_SERIAL) !== serial) return FREED;
   while (true) {
-    const tail = atomic.load<i32>(q, QUEUE_TAIL);
-    if ((tail & CLOSED_BIT) !== 0) return CLOSED;
-    let free = room(q, tail) >> 1;
-    if (free < count && free > 0) {
-      // the remembered head may be old: a batch is worth a look at the true one
-      const used = tail - atomic.load<i32>(q, QUEUE_HEAD);
-      if (<u32>used < <u32>load<i32>(q, QUEUE_LIMIT)) free = (load<i32>(q, QUEUE_LIMIT) - used) >> 1;
-    }
-    if (free === 0) {
-      if (atomic.load<i32>(q, QUEUE_TAIL) === tail) return BUSY;
-      continue;
-    }
-    const n = min(count, free);
-    if (!claim(q, me, tail, n)) continue;
-    const blocks = load<i32>(q, QUEUE_BLOCKS) !== 0;
-    for (let i = n - 1; i >= 0; i--) {
-      const position = tail + (i << 1);
-      const slot = slotAt(q, position);
-      const payload = load<i64>(me + <usize>(i << 3), THREAD_BATCH);
-      store<i64>(slot, payload, SLOT_PAYLOAD);
-      if (blocks) atomic.store<i32>(<usize>payload, position | 1, BLOCK_STATE);
-      if (i > 0) store<i32>(slot, position | 1);
-      // Publishes: all payloads and stamps of the batch. By: this store. Seen after: the load in ringGet().
-      else atomic.store<i32>(slot, position | 1);
-    }
+    if (seek(q) === CLOSED) return CLOSED;
+    const t = end;
+    let free = room(q, t);
+    if (free > 0 && free >> 1 < count) free = load<i32>(q, QUEUE_LIMIT) - (t - atomic.load<i32>(q, QUEUE_HEAD)); // worth a look at the true head
+    if (free === 0) return BUSY;
+    if (free < 0) continue;
+    const n = min(count, free >> 1);
+    if (atomic.cmpxchg<i64>(slotAt(q, t), found, wordOf(t, (n << CLAIM_SHIFT) | owner)) !== found) continue;
+    store<i32>(q, t + (n << 1), QUEUE_TAIL);
+    fill(q, t, n, from);
     return n;
   }
 }
 
-/** Takes one item into the caller's mail: DONE, WAKE (a producer waits), BUSY (empty: ringEnded says whether for ever) or FREED. */
+/** Writes the payloads of a claim, and publishes them. */
+function fill(q: usize, t: i32, n: i32, from: usize): void {
+  const wide = isWide(q);
+  const blocks = load<i32>(q, QUEUE_BLOCKS) !== 0;
+  for (let i = n - 1; i >= 0; i--) {
+    const position = t + (i << 1);
+    const slot = slotAt(q, position);
+    const payload = load<i64>(from + <usize>(i << 3));
+    if (wide) store<i64>(slot, payload, SLOT_WIDE);
+    if (blocks) store<i32>(<usize>payload, position | 1, BLOCK_STATE);
+    const word = wordOf(position | 1, <i32>payload);
+    if (i > 0) store<i64>(slot, word);
+    // Publishes: all words and payloads of the claim. By: this store. Seen after: the load in ringGet().
+    else atomic.store<i64>(slot, word);
+  }
+}
+
+function payloadOf(slot: usize, word: i64, wide: bool): i64 {
+  return wide ? load<i64>(slot, SLOT_WIDE) : <i64>(<i32>word);
+}
+
+/** What a consumer does that finds no item at `head`: CLOSED, BUSY, or DONE when the head has moved and it must look again. */
+function notPublished(q: usize, head: i32, word: i64): i32 {
+  if (stampOf(word) === head && <i32>word === CLOSED_MARK) return CLOSED;
+  return atomic.load<i32>(q, QUEUE_HEAD) === head ? BUSY : DONE;
+}
+
+/** Takes one item into the caller's mail: DONE, WAKE (a producer waits), BUSY (empty), CLOSED (and drained) or FREED. */
 export function ringGet(q: usize, serial: i32, me: usize): i32 {
   if (load<i32>(q, OBJECT_SERIAL) !== serial) return FREED;
   while (true) {
     const head = atomic.load<i32>(q, QUEUE_HEAD);
     const slot = slotAt(q, head);
-    if (atomic.load<i32>(slot) === (head | 1)) {
-      const payload = load<i64>(slot, SLOT_PAYLOAD);
+    const word = atomic.load<i64>(slot);
+    if (stampOf(word) === (head | 1)) {
+      const payload = payloadOf(slot, word, isWide(q));
       if (atomic.cmpxchg<i32>(q, head, head + 2, QUEUE_HEAD) !== head) continue;
       store<i64>(me, payload, THREAD_MAIL);
       return said(q + QUEUE_PUTTERS);
     }
-    if (atomic.load<i32>(q, QUEUE_HEAD) === head) return BUSY;
+    const why = notPublished(q, head, word);
+    if (why !== DONE) return why;
   }
 }
 
@@ -152,26 +215,21 @@ export function ringGetBlock(q: usize, serial: i32, me: usize, owner: i32): i32 
   if (load<i32>(q, OBJECT_SERIAL) !== serial) return FREED;
   while (true) {
     const head = atomic.load<i32>(q, QUEUE_HEAD);
-    const slot = slotAt(q, head);
-    if (atomic.load<i32>(slot) === (head | 1)) {
-      const block = load<i32>(slot, SLOT_PAYLOAD);
+    const word = atomic.load<i64>(slotAt(q, head));
+    if (stampOf(word) === (head | 1)) {
+      const block = <i32>word;
       const mine = atomic.cmpxchg<i32>(<usize>block, head | 1, owner << 1, BLOCK_STATE) === (head | 1);
       atomic.cmpxchg<i32>(q, head, head + 2, QUEUE_HEAD);
       if (!mine) continue;
       store<i64>(me, <i64>block, THREAD_MAIL);
       return said(q + QUEUE_PUTTERS);
     }
-    if (atomic.load<i32>(q, QUEUE_HEAD) === head) return BUSY;
+    const why = notPublished(q, head, word);
+    if (why !== DONE) return why;
   }
 }
 
-/** Whether it is closed and drained. The tail is the producers' line: only who would sleep or says so looks at it. */
-export function ringEnded(q: usize): bool {
-  const tail = atomic.load<i32>(q, QUEUE_TAIL);
-  return (tail & CLOSED_BIT) !== 0 && (tail & ~CLOSED_BIT) === atomic.load<i32>(q, QUEUE_HEAD);
-}
-
-/** Takes up to `most` items into the caller's batch, for inline payloads: how many, BUSY or FREED. */
+/** Takes up to `most` items into the caller's batch, for inline payloads: how many, BUSY, CLOSED or FREED. */
 export function ringGetMany(q: usize, serial: i32, me: usize, most: i32): i32 {
   if (load<i32>(q, OBJECT_SERIAL) !== serial) return FREED;
   while (true) {
@@ -181,64 +239,74 @@ export function ringGetMany(q: usize, serial: i32, me: usize, most: i32): i32 {
       if (atomic.cmpxchg<i32>(q, head, head + (n << 1), QUEUE_HEAD) === head) return n;
       continue;
     }
-    if (atomic.load<i32>(q, QUEUE_HEAD) === head) return BUSY;
+    const why = notPublished(q, head, atomic.load<i64>(slotAt(q, head)));
+    if (why !== DONE) return why;
   }
 }
 
 function copyPublished(q: usize, me: usize, head: i32, limit: i32): i32 {
+  const wide = isWide(q);
   let n = 0;
   while (n < limit) {
     const position = head + (n << 1);
     const slot = slotAt(q, position);
-    if (atomic.load<i32>(slot) !== (position | 1)) break;
-    store<i64>(me + <usize>(n << 3), load<i64>(slot, SLOT_PAYLOAD), THREAD_BATCH);
+    const word = atomic.load<i64>(slot);
+    if (stampOf(word) !== (position | 1)) break;
+    store<i64>(me + <usize>(n << 3), payloadOf(slot, word, wide), THREAD_BATCH);
     n++;
   }
   return n;
 }
 
+/** Whether it is closed and drained. */
+export function ringEnded(q: usize): bool {
+  const head = atomic.load<i32>(q, QUEUE_HEAD);
+  return atomic.load<i64>(slotAt(q, head)) === wordOf(head, CLOSED_MARK);
+}
+
 /** Whether an item can be taken, or never again: a consumer that sleeps should look. */
 export function ringReadable(q: usize): bool {
   const head = atomic.load<i32>(q, QUEUE_HEAD);
-  return atomic.load<i32>(slotAt(q, head)) === (head | 1) || ringEnded(q);
+  return stampOf(atomic.load<i64>(slotAt(q, head))) === (head | 1) || ringEnded(q);
 }
 
 /** Whether there is room, or never again: a producer that sleeps should look. */
 export function ringWritable(q: usize): bool {
-  const tail = atomic.load<i32>(q, QUEUE_TAIL);
-  if ((tail & CLOSED_BIT) !== 0) return true;
-  return <u32>(tail - atomic.load<i32>(q, QUEUE_HEAD)) < <u32>load<i32>(q, QUEUE_LIMIT);
+  return seek(q) === CLOSED || end - atomic.load<i32>(q, QUEUE_HEAD) < load<i32>(q, QUEUE_LIMIT);
 }
 
 /** Items in the ring, claimed ones included. */
 export function ringSize(q: usize): i32 {
   while (true) {
     const head = atomic.load<i32>(q, QUEUE_HEAD);
-    const tail = atomic.load<i32>(q, QUEUE_TAIL) & ~CLOSED_BIT;
-    if (atomic.load<i32>(q, QUEUE_HEAD) === head) return <i32>(<u32>(tail - head) >> 1);
+    seek(q);
+    if (atomic.load<i32>(q, QUEUE_HEAD) === head) return (end - head) >> 1;
   }
 }
 
 export function ringClose(q: usize): void {
-  atomic.or<i32>(q, CLOSED_BIT, QUEUE_TAIL);
+  while (seek(q) !== CLOSED) {
+    if (atomic.cmpxchg<i64>(slotAt(q, end), found, wordOf(end, CLOSED_MARK)) === found) return;
+  }
 }
 
 export function ringClosed(q: usize): bool {
-  return (atomic.load<i32>(q, QUEUE_TAIL) & CLOSED_BIT) !== 0;
+  return seek(q) === CLOSED;
 }
 
 /** Items that were put and for which taskDone() was not called. */
 export function ringUnfinished(q: usize): i32 {
   const finished = atomic.load<i32>(q, QUEUE_FINISHED);
-  return <i32>(<u32>((atomic.load<i32>(q, QUEUE_TAIL) & ~CLOSED_BIT) - finished) >> 1);
+  seek(q);
+  return <i32>(<u32>(end - finished) >> 1);
 }
 
 /** Counts `n` items as finished: DONE, WAKE (none is left and somebody joins), BUSY when fewer are unfinished. */
 export function ringFinish(q: usize, n: i32): i32 {
   while (true) {
     const finished = atomic.load<i32>(q, QUEUE_FINISHED);
-    const tail = atomic.load<i32>(q, QUEUE_TAIL) & ~CLOSED_BIT;
-    const open = <i32>(<u32>(tail - finished) >> 1);
+    seek(q);
+    const open = <i32>(<u32>(end - finished) >> 1);
     if (open < n) return BUSY;
     if (atomic.cmpxchg<i32>(q, finished, finished + (n << 1), QUEUE_FINISHED) !== finished) continue;
     return open === n ? said(q + QUEUE_JOINERS) : DONE;

@@ -35,8 +35,9 @@ export interface Kernel {
   lockAbandon(mutex: number, free: number): number;
   lockKill(mutex: number): void;
   lockOwner(mutex: number): number;
-  ringPut(queue: number, serial: number, me: number): number;
-  ringPutMany(queue: number, serial: number, me: number, count: number): number;
+  ringPut(queue: number, serial: number, payload: number): number;
+  ringPutWide(queue: number, serial: number, me: number, owner: number): number;
+  ringPutMany(queue: number, serial: number, me: number, owner: number, count: number): number;
   ringGet(queue: number, serial: number, me: number): number;
   ringGetBlock(queue: number, serial: number, me: number, owner: number): number;
   ringGetMany(queue: number, serial: number, me: number, most: number): number;

@@ -24,6 +24,7 @@ import {
   QUEUE_LIMIT,
   QUEUE_MASK,
   QUEUE_PUTTERS,
+  QUEUE_SLOT_SHIFT,
   QUEUE_SLOTS,
   QUEUE_TAIL,
   SLOT_SHIFT,
@@ -44,7 +45,9 @@ import {
   type WaitOptions,
 } from '../memory/wait.ts';
 import { type Codec, codec as codecs } from './codec.ts';
-import { type Letter, Messages, Numbers, type Payloads } from './payload.ts';
+import { Messages } from './messages.ts';
+import { Wides, Words } from './numbers.ts';
+import type { Letter, Payloads } from './payload.ts';
 
 const MAX_CAPACITY = 2 ** 24;
 const MAX_BLOCK_BYTES = 2 ** 24;
@@ -95,7 +98,7 @@ export class Queue<T = unknown> extends SharedObject {
     this.#kernel = region.kernel;
     this.#parker = region.parker;
     const codec = CODECS[region.i32[(offset + QUEUE_CODEC) >> 2] ?? 0] as Codec<T>;
-    this.#payloads = codec.inline ? new Numbers(this, codec, codec.inline) : new Messages(this, codec);
+    this.#payloads = payloadsOf(this, codec);
     this.#getters = offset + QUEUE_GETTERS;
     this.#putters = offset + QUEUE_PUTTERS;
   }
@@ -104,7 +107,7 @@ export class Queue<T = unknown> extends SharedObject {
   put(value: T, options?: WaitOptions): void {
     const timeout = requireWaitOptions(options);
     const letter = this.#isBehind() ? AGAIN : this.#payloads.write(value);
-    if (letter !== AGAIN && (this.#send(letter) || this.#sendSoon(letter))) return;
+    if (letter !== AGAIN && (this.#send(letter, value) || this.#sendSoon(letter, value))) return;
     this.#parker.block(this.#putting(value, letter), timeout);
   }
 
@@ -112,7 +115,7 @@ export class Queue<T = unknown> extends SharedObject {
   tryPut(value: T): boolean {
     const letter = this.#isBehind() ? AGAIN : this.#payloads.write(value);
     if (letter === AGAIN) return false;
-    const sent = this.#send(letter);
+    const sent = this.#send(letter, value);
     if (!sent) this.#payloads.drop(letter);
     return sent;
   }
@@ -151,7 +154,8 @@ export class Queue<T = unknown> extends SharedObject {
     }
     const attempt = () => {
       if (this.#isBehind()) return AGAIN;
-      const said = this.#kernel.ringPutMany(this.offset, this.serial, this.region.record, letters);
+      const { record, slot } = this.region;
+      const said = this.#kernel.ringPutMany(this.offset, this.serial, record, slot + 1, letters);
       if (said < 0) throw this.#refused(said);
       return said === BUSY ? AGAIN : said;
     };
@@ -177,7 +181,7 @@ export class Queue<T = unknown> extends SharedObject {
 
   /** Takes the oldest item, or returns `undefined` when there is none; never waits. Throws ClosedError as `get`. */
   tryGet(): T | undefined {
-    const item = this.#takeOrEnd();
+    const item = this.#tryTake();
     if (item === ENDED) throw this.#refused(CLOSED);
     return item === AGAIN ? undefined : item;
   }
@@ -211,8 +215,7 @@ export class Queue<T = unknown> extends SharedObject {
         const said = this.#payloads.readMany(items, max - items.length);
         if (said > 0) continue;
         if (items.length > 0) break;
-        this.#notTaken(said);
-        return this.#kernel.ringEnded(this.offset) ? ENDED : AGAIN;
+        return this.#notTaken(said);
       }
     } catch (error) {
       throw Object.assign(error as Error, { items });
@@ -303,19 +306,14 @@ export class Queue<T = unknown> extends SharedObject {
   }
 
   #take(timeout: number): T | typeof ENDED {
-    let item: T | typeof AGAIN | typeof ENDED = this.#tryTake();
+    let item = this.#tryTake();
     if (item === AGAIN) item = spin(this.#tryAgain);
     return item === AGAIN ? this.#parker.block(this.#taking(), timeout) : item;
   }
 
-  readonly #tryAgain = (): T | typeof AGAIN => this.#tryTake();
+  readonly #tryAgain = (): T | typeof AGAIN | typeof ENDED => this.#tryTake();
 
-  #takeOrEnd(): T | typeof AGAIN | typeof ENDED {
-    const item = this.#tryTake();
-    return item === AGAIN && this.#kernel.ringEnded(this.offset) ? ENDED : item;
-  }
-
-  #tryTake(): T | typeof AGAIN {
+  #tryTake(): T | typeof AGAIN | typeof ENDED {
     const said = this.#payloads.take();
     if (said === DONE) return this.#payloads.read();
     if (said !== WAKE) return this.#notTaken(said);
@@ -326,13 +324,13 @@ export class Queue<T = unknown> extends SharedObject {
     }
   }
 
-  #notTaken(said: number): typeof AGAIN {
+  #notTaken(said: number): typeof AGAIN | typeof ENDED {
     if (said === FREED) throw this.#refused(said);
-    return AGAIN;
+    return said === CLOSED ? ENDED : AGAIN;
   }
 
   #taking(): Operation<T | typeof ENDED> {
-    return { ...this.#reading(), attempt: () => this.#takeOrEnd() };
+    return { ...this.#reading(), attempt: () => this.#tryTake() };
   }
 
   #reading(): Pick<Operation<never>, 'what' | 'object' | 'set' | 'passOn'> {
@@ -385,12 +383,11 @@ export class Queue<T = unknown> extends SharedObject {
     return {
       ...this.#writing('put'),
       attempt: () => {
-        if (letter !== AGAIN) this.#payloads.mail(letter, value);
-        else if (this.#payloads.hasRoom(lacking)) {
+        if (letter === AGAIN && this.#payloads.hasRoom(lacking)) {
           letter = this.#payloads.write(value);
           lacking = this.#payloads.lacking;
         }
-        return letter !== AGAIN && this.#send(letter) ? undefined : AGAIN;
+        return letter !== AGAIN && this.#send(letter, value) ? undefined : AGAIN;
       },
       abandon: () => {
         if (letter !== AGAIN) this.#payloads.drop(letter);
@@ -398,13 +395,13 @@ export class Queue<T = unknown> extends SharedObject {
     };
   }
 
-  #sendSoon(letter: Letter): boolean {
-    return spin(() => this.#send(letter) || AGAIN) === true;
+  #sendSoon(letter: Letter, value: T): boolean {
+    return spin(() => this.#send(letter, value) || AGAIN) === true;
   }
 
-  /** Sends the letter in the mail; false when the queue is full. */
-  #send(letter: Letter): boolean {
-    const said = this.#kernel.ringPut(this.offset, this.serial, this.region.record);
+  /** Sends a letter; false when the queue is full. */
+  #send(letter: Letter, value: T): boolean {
+    const said = this.#payloads.send(letter, value);
     if (said === DONE) return true;
     if (said === BUSY) return false;
     if (said !== WAKE) throw this.#refused(said, letter);
@@ -417,6 +414,16 @@ export class Queue<T = unknown> extends SharedObject {
     if (letter !== undefined) this.#payloads.drop(letter);
     return new ClosedError(this.title);
   }
+}
+
+function payloadsOf<T>(place: Place, codec: Codec<T>): Payloads<T> {
+  if (!codec.inline) return new Messages(place, codec);
+  const Class = isWide(codec) ? Wides : Words;
+  return new Class(place, codec as never) as unknown as Payloads<T>;
+}
+
+function isWide(codec: { readonly inline?: string } | undefined): boolean {
+  return codec?.inline === 'f64' || codec?.inline === 'i64';
 }
 
 /** The codecs by their number in the region. */
@@ -438,10 +445,11 @@ function create<T>(options: QueueOptions<T>): Place {
   requireInteger('blockBytes', blockBytes, 16, MAX_BLOCK_BYTES);
   const number = CODECS.indexOf((options.codec ?? codecs.any) as Codec<unknown>);
   if (number < 0) throw new TypeError(`codec must be one of codec.*: got ${show(options.codec)}`);
-  const slots = 2 ** Math.ceil(Math.log2(capacity));
+  const slots = 2 ** Math.ceil(Math.log2(capacity + 1)); // one more than the capacity, for the closing mark
+  const shift = SLOT_SHIFT + Number(isWide(CODECS[number]));
   const blocks = CODECS[number]?.inline ? 0 : capacity + SPARE_BLOCKS;
   const stride = Math.ceil((BLOCK_DATA + blockBytes) / 64) * 64;
-  const blocksAt = Math.ceil((QUEUE_SLOTS + (slots << SLOT_SHIFT)) / 64) * 64;
+  const blocksAt = Math.ceil((QUEUE_SLOTS + (slots << shift)) / 64) * 64;
   return region.create(KIND_QUEUE, blocksAt + blocks * stride, name, (offset) => {
     const words: Record<number, number> = {
       [QUEUE_MASK]: slots - 1,
@@ -450,6 +458,7 @@ function create<T>(options: QueueOptions<T>): Place {
       [QUEUE_BLOCKS]: blocks,
       [QUEUE_BLOCK_STRIDE]: stride,
       [QUEUE_BLOCKS_AT]: offset + blocksAt,
+      [QUEUE_SLOT_SHIFT]: shift,
       [QUEUE_TAIL]: position,
       [QUEUE_HEAD_SEEN]: position,
       [QUEUE_HEAD]: position,

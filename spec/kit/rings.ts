@@ -45,8 +45,9 @@ export function newRing(capacity: number, position: number, options: Partial<Que
     region,
     queue,
     put(value: number): number {
+      if (options.codec === codec.i32) return kernel.ringPut(offset, serial, value);
       i64[mail] = BigInt(value);
-      return kernel.ringPut(offset, serial, record);
+      return kernel.ringPutWide(offset, serial, record, slot + 1);
     },
     get(): number {
       const said = kernel.ringGet(offset, serial, record);
@@ -54,7 +55,7 @@ export function newRing(capacity: number, position: number, options: Partial<Que
     },
     putMany(values: number[]): number {
       for (const [i, value] of values.entries()) i64[batch + i] = BigInt(value);
-      return kernel.ringPutMany(offset, serial, record, values.length);
+      return kernel.ringPutMany(offset, serial, record, slot + 1, values.length);
     },
     getMany(most: number): number[] | number {
       const said = kernel.ringGetMany(offset, serial, record, most);
