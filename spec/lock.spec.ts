@@ -5,6 +5,8 @@ import {
   CONTENDED,
   DONE,
   FREED,
+  HAND,
+  HANDED,
   MUTEX_WAITERS,
   MUTEX_WORD,
   OBJECT_SERIAL,
@@ -27,13 +29,15 @@ function newLock() {
   return {
     mutex,
     word: () => (i32[(offset + MUTEX_WORD) >> 2] ?? 0) ^ free,
-    lock: (owner: number) => kernel.lock(offset, free, free | owner),
-    glance: (owner: number) => kernel.lockGlance(offset, free, free | owner),
-    lockContended: (owner: number) => kernel.lockContended(offset, free, free | owner),
-    unlock: (owner: number) => kernel.unlock(offset, free, free | owner),
-    unlockContended: (owner: number) => kernel.unlockContended(offset, free, free | owner),
-    abandon: () => kernel.lockAbandon(offset, free),
+    lock: (owner: number) => kernel.lock(offset, free | owner),
+    glance: (owner: number) => kernel.lockGlance(offset, free | owner),
+    lockContended: (owner: number, long = false) => kernel.lockContended(offset, free | owner, Number(long)),
+    unlock: (owner: number) => kernel.unlock(offset, free | owner),
+    unlockContended: (owner: number) => kernel.unlockContended(offset, free | owner),
+    abandon: (owner = 9) => kernel.lockAbandon(offset, free | owner),
     owner: () => kernel.lockOwner(offset),
+    isHeld: (owner: number) => kernel.lockHeld(offset, free | owner) !== 0,
+    isRegistered: (slot: number) => kernel.isRegistered(offset + MUTEX_WAITERS, slot) !== 0,
     register: (slot: number) => kernel.register(offset + MUTEX_WAITERS, slot),
   };
 }
@@ -81,6 +85,58 @@ test('a waiter that gives up wakes another, or makes sure that the owner will', 
   lock(5);
   assert.is(abandon(), DONE);
   assert.is(unlockContended(5), WAKE, 'the owner was told');
+});
+
+test('a waiter that has waited for long is handed the lock, and nobody else can have it', () => {
+  const { lock, glance, lockContended, unlock, unlockContended, isHeld, isRegistered, register, word } = newLock();
+  lock(5);
+  register(OTHER);
+  register(OTHER + 1);
+  assert.is(lockContended(OTHER + 1, true), BUSY);
+  assert.is(unlock(5), BUSY);
+  assert.is(unlockContended(5), HAND + OTHER);
+  assert.is(word(), (OTHER + 1) | HANDED | CONTENDED);
+  assert.equal([isRegistered(OTHER), isRegistered(OTHER + 1)], [false, true]);
+  assert.equal([lock(5), glance(5), lockContended(OTHER + 2), lock(OTHER + 1)], [BUSY, BUSY, BUSY, BUSY]);
+  assert.equal([isHeld(OTHER + 1), unlock(OTHER + 1), unlockContended(OTHER + 1)], [false, BUSY, BUSY]);
+  assert.is(lockContended(OTHER + 1), DONE);
+  assert.equal([isHeld(OTHER + 1), word()], [true, (OTHER + 1) | CONTENDED]);
+  assert.is(unlockContended(OTHER + 1), WAKE, 'nobody has waited for long');
+});
+
+test('a waiter that waits for long and is awake is handed nothing, and may say so again', () => {
+  const { lock, lockContended, unlockContended, register, word } = newLock();
+  lock(5);
+  assert.is(lockContended(OTHER + 1, true), BUSY);
+  assert.is(unlockContended(5), WAKE, 'it is not in the wait set');
+  assert.is(word(), 0);
+  lock(5);
+  register(OTHER);
+  assert.is(lockContended(OTHER + 1, true), BUSY);
+  assert.is(unlockContended(5), HAND + OTHER);
+});
+
+test('a waiter that gives up what it was handed gives it to another, or leaves it free', () => {
+  const { lock, lockContended, unlockContended, abandon, register, word } = newLock();
+  lock(5);
+  for (const slot of [OTHER, OTHER + 1]) register(slot);
+  assert.is(lockContended(OTHER + 1, true), BUSY);
+  assert.is(unlockContended(5), HAND + OTHER);
+  assert.is(lockContended(OTHER + 2, true), BUSY);
+  assert.is(abandon(OTHER + 1), HAND + OTHER + 1);
+  assert.is(abandon(OTHER + 2), WAKE);
+  assert.is(word(), 0);
+});
+
+test('a waiter that leaves is handed nothing any more', () => {
+  const { lock, lockContended, unlockContended, abandon, register, word } = newLock();
+  lock(5);
+  assert.is(lockContended(OTHER + 1, true), BUSY);
+  assert.is(abandon(OTHER + 1), DONE);
+  register(OTHER); // for something else: a promise of the same thread
+  assert.is(lockContended(OTHER + 1), BUSY);
+  assert.is(unlockContended(5), WAKE);
+  assert.is(word(), 0);
 });
 
 test('a freed mutex is refused by every operation, also when another lives in its place', () => {

@@ -330,6 +330,22 @@ test('a thread that blocks while its promises wait passes their turn on', async 
   }
 });
 
+test('a thread that takes the lock again and again lets the others in, be they blocked or in promises', async () => {
+  const [mutex, gate] = [newMutex(), newGate()];
+  const hogs = crew(1, locking, 'hog', { mutex, gate });
+  const visits = crew(2, locking, 'countEitherWay', { mutex, counter: region.array(Int32Array, 1), times: 20 });
+  await until(() => Atomics.load(gate, ENTERED) > 0);
+  for (let n = 0; n < 10; n++) {
+    mutex.lock();
+    mutex.unlock();
+    await mutex.withAsync(() => {});
+  }
+  await visits;
+  Atomics.store(gate, OPEN, 1);
+  await hogs;
+  assert.is(mutex.locked, false);
+});
+
 test('a thread may block for the very lock that its promise waits for', async () => {
   const mutex = newMutex();
   let promise: Promise<Mutex> | undefined;

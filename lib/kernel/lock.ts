@@ -1,77 +1,127 @@
 /**
  * Mutex: one word that carries its owner.
  *
- * Source: the three-state mutex of Drepper, "Futexes Are Tricky" (2011), as in Rust's std::sys::sync::mutex::futex;
- * the owner in the word as in Linux' robust futexes.
+ * Sources: the three-state mutex of Drepper, "Futexes Are Tricky" (2011), as in Rust's std::sys::sync::mutex::futex; the
+ * owner in the word as in Linux' robust futexes; the hand-over to who has waited for long, Go's sync.Mutex.
  *
- * | word                       | meaning                     |
- * |----------------------------|-----------------------------|
- * | stamp                      | nobody holds it             |
- * | stamp, slot + 1            | that thread holds it        |
- * | stamp, slot + 1, CONTENDED | it holds it, and some sleep |
+ * | word                                | meaning                                            |
+ * |-------------------------------------|----------------------------------------------------|
+ * | stamp                               | nobody holds it                                    |
+ * | stamp, slot + 1                     | that thread holds it                               |
+ * | stamp, slot + 1, CONTENDED          | it holds it, and some sleep                        |
+ * | stamp, slot + 1, HANDED, CONTENDED  | that thread was given it, and does not know it yet |
  *
  * The stamp is the low bits of the object's serial. It never changes while the mutex lives; a handle of a mutex that was
- * freed expects another one, so its compare-exchange fails, whatever lives there now.
+ * freed expects another one, so its compare-exchange fails, whatever lives there now. `held` is the second row, of the caller.
  *
  * Lock         1. compare-exchange free to held by me
  * Lock slowly  after registering as a waiter: 1. if free take it as CONTENDED, since others may sleep
- *              2. else make sure that it says CONTENDED, then sleep
- * Unlock       1. compare-exchange held by me to free  2. if it says CONTENDED, store free and wake one who is registered
- * Abandon      a waiter that gives up: if others wait, the word must be CONTENDED, or one of them must be woken
+ *              2. if it was handed to me take HANDED away: it is mine  3. if I have waited for long, say so
+ *              4. make sure that the word says CONTENDED, then sleep
+ * Unlock       1. compare-exchange held by me to free
+ *              2. if it says CONTENDED: does one who waits for long sleep? Take it out of the set, hand the lock to it, and
+ *              wake it  3. otherwise store free and wake one who is registered
+ * Abandon      a waiter that gives up: what was handed to it goes free; if others wait, the word must be CONTENDED, or one
+ *              of them must be woken
  *
- * Invariant: while somebody is registered and asleep, the word says CONTENDED, or a wake is on its way.
+ * Invariants: while somebody is registered and asleep, the word says CONTENDED, or a wake is on its way. Only its owner
+ * changes the word of a lock that is held, but for adding CONTENDED.
+ * Nobody starves: a waiter that has said that it waits for long is handed the lock by the next unlock that finds it asleep,
+ * or else is awake and tries; waiters are woken in turn, so each comes to say so.
  */
-import { BUSY, CONTENDED, DONE, FREED, MUTEX_WAITERS, MUTEX_WORD, OWNER, STAMP_SHIFT, WAKE } from './layout';
-import { waiting } from './waiters';
+import {
+  BUSY,
+  CONTENDED,
+  DONE,
+  FREED,
+  HAND,
+  HANDED,
+  MUTEX_STARVING,
+  MUTEX_WAITERS,
+  MUTEX_WORD,
+  OWNER,
+  STAMP_SHIFT,
+  WAKE,
+} from './layout';
+import { unregister, waiting } from './waiters';
 
-/** DONE or BUSY; `free` and `held` are the words before and after. */
-export function lock(m: usize, free: i32, held: i32): i32 {
-  return atomic.cmpxchg<i32>(m, free, held, MUTEX_WORD) === free ? DONE : BUSY;
+const STAMP = -1 << STAMP_SHIFT; // mask
+
+/** Whether the caller has it now. */
+export function lock(m: usize, held: i32): bool {
+  return atomic.cmpxchg<i32>(m, held & STAMP, held, MUTEX_WORD) === (held & STAMP);
 }
 
 /** As `lock`, for one that spins: reads until it is free, so that the line stays with its owner. DONE, BUSY or FREED. */
-export function lockGlance(m: usize, free: i32, held: i32): i32 {
+export function lockGlance(m: usize, held: i32): i32 {
   const seen = atomic.load<i32>(m, MUTEX_WORD);
-  if (seen >> STAMP_SHIFT !== free >> STAMP_SHIFT) return FREED;
-  return seen === free ? lock(m, free, held) : BUSY;
+  if ((seen & STAMP) !== (held & STAMP)) return FREED;
+  return seen === (held & STAMP) && lock(m, held) ? DONE : BUSY;
 }
 
-/** DONE, BUSY or FREED; the caller is registered in the wait set. */
-export function lockContended(m: usize, free: i32, held: i32): i32 {
+/** DONE, BUSY or FREED; the caller is registered in the wait set, and `long` says whether it has waited for long. */
+export function lockContended(m: usize, held: i32, long: bool): i32 {
   while (true) {
     const seen = atomic.load<i32>(m, MUTEX_WORD);
-    if (seen >> STAMP_SHIFT !== free >> STAMP_SHIFT) return FREED;
-    if (seen === free) {
-      if (atomic.cmpxchg<i32>(m, free, held | CONTENDED, MUTEX_WORD) === free) return DONE;
+    if ((seen & STAMP) !== (held & STAMP)) return FREED;
+    if (seen === (held & STAMP)) {
+      if (atomic.cmpxchg<i32>(m, seen, held | CONTENDED, MUTEX_WORD) === seen) return settled(m, held);
+    } else if ((seen & ~CONTENDED) === (held | HANDED)) {
+      if (atomic.cmpxchg<i32>(m, seen, seen & ~HANDED, MUTEX_WORD) === seen) return settled(m, held);
     } else {
+      if (long) atomic.cmpxchg<i32>(m, 0, held & OWNER, MUTEX_STARVING);
       if ((seen & CONTENDED) !== 0) return BUSY;
       if (atomic.cmpxchg<i32>(m, seen, seen | CONTENDED, MUTEX_WORD) === seen) return BUSY;
     }
   }
 }
 
-/** DONE, or BUSY when somebody sleeps, `held` is not the owner, or the mutex was freed. */
-export function unlock(m: usize, free: i32, held: i32): i32 {
-  // Publishes: all that was written under the lock. By: this compare-exchange. Seen after: the one in lock().
-  return atomic.cmpxchg<i32>(m, held, free, MUTEX_WORD) === held ? DONE : BUSY;
+/** The caller waits no longer. */
+function settled(m: usize, held: i32): i32 {
+  if (atomic.load<i32>(m, MUTEX_STARVING) === (held & OWNER)) {
+    atomic.cmpxchg<i32>(m, held & OWNER, 0, MUTEX_STARVING);
+  }
+  return DONE;
 }
 
-/** WAKE, FREED, or BUSY when `held` does not name the owner. */
-export function unlockContended(m: usize, free: i32, held: i32): i32 {
+/** Whether it is unlocked; not when somebody sleeps, the caller is not the owner, or the mutex was freed. */
+export function unlock(m: usize, held: i32): bool {
+  // Publishes: all that was written under the lock. By: this compare-exchange. Seen after: the one in lock().
+  return atomic.cmpxchg<i32>(m, held, held & STAMP, MUTEX_WORD) === held;
+}
+
+/** WAKE, HAND + slot, FREED, or BUSY when the caller is not the owner. */
+export function unlockContended(m: usize, held: i32): i32 {
   const seen = atomic.load<i32>(m, MUTEX_WORD);
-  if (seen >> STAMP_SHIFT !== free >> STAMP_SHIFT) return FREED;
-  if ((seen & OWNER) !== (held & OWNER)) return BUSY;
+  if ((seen & STAMP) !== (held & STAMP)) return FREED;
+  if ((seen & ~CONTENDED) !== held) return BUSY;
+  return release(m, held & STAMP);
+}
+
+/** The caller owns the lock, and somebody may sleep: WAKE or HAND + slot. */
+function release(m: usize, free: i32): i32 {
+  const starving = atomic.load<i32>(m, MUTEX_STARVING);
+  if (starving !== 0) {
+    atomic.store<i32>(m, 0, MUTEX_STARVING);
+    if (unregister(m + MUTEX_WAITERS, starving - 1)) {
+      // Publishes: all that was written under the lock. By: this store. Seen after: the load in lockContended().
+      atomic.store<i32>(m, free | starving | HANDED | CONTENDED, MUTEX_WORD);
+      return HAND + starving - 1;
+    }
+  }
   // Publishes: all that was written under the lock. By: this store. Seen after: the compare-exchange in lock().
   atomic.store<i32>(m, free, MUTEX_WORD);
   return WAKE;
 }
 
-/** A waiter leaves without the lock: WAKE when another must be woken in its place. */
-export function lockAbandon(m: usize, free: i32): i32 {
+/** A waiter leaves: WAKE or HAND + slot when another must be woken in its place. */
+export function lockAbandon(m: usize, held: i32): i32 {
+  settled(m, held);
   while (true) {
-    if (!waiting(m + MUTEX_WAITERS)) return DONE;
     const seen = atomic.load<i32>(m, MUTEX_WORD);
-    if (seen === free) return WAKE;
+    if ((seen & ~CONTENDED) === (held | HANDED)) return release(m, held & STAMP);
+    if (!waiting(m + MUTEX_WAITERS)) return DONE;
+    if (seen === (held & STAMP)) return WAKE;
     if ((seen & CONTENDED) !== 0) return DONE;
     if (atomic.cmpxchg<i32>(m, seen, seen | CONTENDED, MUTEX_WORD) === seen) return DONE;
   }
@@ -82,7 +132,12 @@ export function lockKill(m: usize): void {
   atomic.store<i32>(m, 0, MUTEX_WORD);
 }
 
-/** slot + 1 of the thread that holds it, or 0. */
+/** slot + 1 of the thread that holds it or was handed it, or 0. */
 export function lockOwner(m: usize): i32 {
   return atomic.load<i32>(m, MUTEX_WORD) & OWNER;
+}
+
+/** Whether the caller holds it, and knows that it does. */
+export function lockHeld(m: usize, held: i32): bool {
+  return (atomic.load<i32>(m, MUTEX_WORD) & ~CONTENDED) === held;
 }

@@ -4,6 +4,7 @@
 import {
   DONE,
   FREED,
+  HAND,
   KIND_MUTEX,
   MUTEX_BYTES,
   MUTEX_WAITERS,
@@ -25,10 +26,13 @@ import {
   type WaitOptions,
 } from '../memory/wait.ts';
 
+const LONG_WAIT = 1; // ms, after which a waiter is handed the lock
+
 /**
  * A lock between threads and between async tasks of one thread. Nobody else enters while it is held; it is not re-entrant.
  * Locking is a compare-exchange in shared memory, and a thread sleeps only when it must wait. Whoever locks sees all that
- * was written under the lock before. Waiters are not served in strict order: a thread that is awake may come first.
+ * was written under the lock before. Waiters are not served in strict order, since a thread that is awake may come first; but
+ * a waiter that has waited for more than a millisecond is handed the lock as soon as it is its turn, so that none starves.
  *
  * @example
  * const mutex = new Mutex({ name: 'stock' });
@@ -38,7 +42,10 @@ export class Mutex extends SharedObject {
   /** @internal */ readonly kind: number = KIND_MUTEX;
   readonly #kernel: Kernel;
   readonly #parker: Parker;
-  readonly #free: number;
+  // what every call needs, in private fields, and results compared with no imported name: each saves half a nanosecond of 15
+  readonly #lock: Kernel['lock'];
+  readonly #unlock: Kernel['unlock'];
+  readonly #at: number;
   readonly #held: number;
 
   /** Makes an unlocked mutex in the region. Throws RegionFullError. */
@@ -49,8 +56,10 @@ export class Mutex extends SharedObject {
     super(options instanceof LivePlace ? options : create(options));
     this.#kernel = this.region.kernel;
     this.#parker = this.region.parker;
-    this.#free = this.serial << STAMP_SHIFT;
-    this.#held = this.#free | (this.region.slot + 1);
+    this.#lock = this.#kernel.lock;
+    this.#unlock = this.#kernel.unlock;
+    this.#at = this.offset;
+    this.#held = (this.serial << STAMP_SHIFT) | (this.region.slot + 1);
   }
 
   /**
@@ -59,14 +68,14 @@ export class Mutex extends SharedObject {
    */
   lock(options?: WaitOptions): this {
     if (options !== undefined) requireWaitOptions(options);
-    return this.#kernel.lock(this.offset, this.#free, this.#held) === DONE ? this : this.#lockContended(options);
+    return this.#lock(this.#at, this.#held) ? this : this.#lockContended(options);
   }
 
   #lockContended(options?: WaitOptions): this {
-    if (this.owner === this.region.slot) {
+    if (this.#isHeld()) {
       throw new DeadlockError(`${this.title} is held by this thread already (slot ${this.region.slot})`);
     }
-    const result = spin(() => this.#locked(this.#kernel.lockGlance(this.offset, this.#free, this.#held)));
+    const result = spin(() => this.#locked(this.#kernel.lockGlance(this.offset, this.#held)));
     return result === AGAIN ? this.#parker.block(this.#operation(), requireWaitOptions(options)) : result;
   }
 
@@ -77,7 +86,7 @@ export class Mutex extends SharedObject {
 
   /** Locks if nobody holds it; never waits. */
   tryLock(): boolean {
-    if (this.#kernel.lock(this.offset, this.#free, this.#held) === DONE) return true;
+    if (this.#lock(this.#at, this.#held)) return true;
     this.region.check(this);
     return false;
   }
@@ -89,15 +98,12 @@ export class Mutex extends SharedObject {
 
   /** Unlocks, and wakes one waiter if there is any. Throws NotOwnerError when this thread does not hold it. */
   unlock(): void {
-    if (this.#kernel.unlock(this.offset, this.#free, this.#held) !== DONE) this.#unlockContended();
+    if (!this.#unlock(this.#at, this.#held)) this.#unlockContended();
   }
 
   #unlockContended(): void {
-    const said = this.#kernel.unlockContended(this.offset, this.#free, this.#held);
-    if (said === WAKE) {
-      this.#parker.wake(this.offset + MUTEX_WAITERS);
-      return;
-    }
+    const said = this.#kernel.unlockContended(this.offset, this.#held);
+    if (this.#hasWoken(said)) return;
     if (said === FREED) throw this.#freed();
     const owner = this.owner;
     const holder = owner < 0 ? 'nobody holds it' : `the thread in slot ${owner} holds it`;
@@ -140,16 +146,34 @@ export class Mutex extends SharedObject {
    * thread it cannot tell which one holds it: there, use `withAsync`.
    */
   [Symbol.dispose](): void {
-    if (this.owner === this.region.slot) this.unlock();
+    this.region.check(this);
+    if (this.#isHeld()) this.unlock();
+  }
+
+  #isHeld(): boolean {
+    return this.#kernel.lockHeld(this.offset, this.#held) !== 0;
+  }
+
+  /** Wakes whom an unlock says, if it says so. */
+  #hasWoken(said: number): boolean {
+    if (said === WAKE) this.#parker.wake(this.offset + MUTEX_WAITERS);
+    else if (said >= HAND) this.#parker.unpark(said - HAND);
+    else return false;
+    return true;
   }
 
   #operation(): Operation<this> {
+    const since = performance.now();
+    const isLong = () => Number(performance.now() - since > LONG_WAIT);
     return {
       what: `lock of ${this.title}`,
       object: this,
       set: this.offset + MUTEX_WAITERS,
-      attempt: () => this.#locked(this.#kernel.lockContended(this.offset, this.#free, this.#held)),
-      passOn: () => this.#kernel.lockAbandon(this.offset, this.#free) === WAKE,
+      attempt: () => this.#locked(this.#kernel.lockContended(this.offset, this.#held, isLong())),
+      passOn: () => {
+        this.#hasWoken(this.#kernel.lockAbandon(this.offset, this.#held));
+        return false;
+      },
     };
   }
 
