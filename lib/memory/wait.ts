@@ -90,6 +90,14 @@ export function requireWaitOptions(options: WaitOptions | undefined): number {
   return requireTimeout(options.timeout);
 }
 
+/** As that, of an async form. Throws the reason of a signal that is aborted already. */
+export function requireAsyncWaitOptions(options: AsyncWaitOptions | undefined): number {
+  const timeout = requireWaitOptions(options);
+  requireSignal(options?.signal);
+  options?.signal?.throwIfAborted();
+  return timeout;
+}
+
 /** Tries for a short while; AGAIN when that did not help. */
 export function spin<R>(attempt: () => R | typeof AGAIN): R | typeof AGAIN {
   for (let tries = 0; tries < TRIES; tries++) {
@@ -171,10 +179,7 @@ export class Parker {
     options?: AsyncWaitOptions,
   ): { timeout: number; signal?: AbortSignal | undefined } {
     try {
-      const timeout = requireWaitOptions(options);
-      requireSignal(options?.signal);
-      options?.signal?.throwIfAborted();
-      return { timeout, signal: options?.signal };
+      return { timeout: requireAsyncWaitOptions(options), signal: options?.signal };
     } catch (error) {
       operation.abandon?.();
       throw error;

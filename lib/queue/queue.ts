@@ -40,6 +40,7 @@ import {
   type AsyncWaitOptions,
   type Operation,
   type Parker,
+  requireAsyncWaitOptions,
   requireWaitOptions,
   spin,
   type WaitOptions,
@@ -125,7 +126,9 @@ export class Queue<T = unknown> extends SharedObject {
    * until then: while no memory is free, it is not yet encoded. Rejects as `put` throws.
    */
   async putAsync(value: T, options?: AsyncWaitOptions): Promise<void> {
+    requireAsyncWaitOptions(options);
     const letter = this.#payloads.write(value);
+    if (letter !== AGAIN && !this.#parker.hasWaiters(this.#putters) && this.#send(letter, value)) return;
     return this.#parker.wait(this.#sending(value, letter), options);
   }
 
@@ -188,7 +191,9 @@ export class Queue<T = unknown> extends SharedObject {
 
   /** Takes the oldest item without blocking the event loop. Rejects as `get` throws, or with `signal.reason`. */
   async getAsync(options?: AsyncWaitOptions): Promise<T> {
-    const item = await this.#parker.wait(this.#taking(), options);
+    requireAsyncWaitOptions(options);
+    let item = this.#takeInTurn();
+    if (item === AGAIN) item = await this.#parker.wait(this.#taking(), options);
     if (item === ENDED) throw this.#refused(CLOSED);
     return item;
   }
@@ -299,7 +304,8 @@ export class Queue<T = unknown> extends SharedObject {
   /** Takes items, without blocking the event loop, until the queue is closed and drained. */
   async *[Symbol.asyncIterator](): AsyncIterator<T> {
     for (;;) {
-      const item = await this.#parker.wait(this.#taking());
+      let item = this.#takeInTurn();
+      if (item === AGAIN) item = await this.#parker.wait(this.#taking());
       if (item === ENDED) return;
       yield item;
     }
@@ -322,6 +328,11 @@ export class Queue<T = unknown> extends SharedObject {
     } finally {
       this.#parker.wake(this.#putters);
     }
+  }
+
+  /** As `#tryTake`, behind the promises of this thread that came first. */
+  #takeInTurn(): T | typeof AGAIN | typeof ENDED {
+    return this.#parker.hasWaiters(this.#getters) ? AGAIN : this.#tryTake();
   }
 
   #notTaken(said: number): typeof AGAIN | typeof ENDED {

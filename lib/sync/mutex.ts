@@ -21,6 +21,7 @@ import {
   type AsyncWaitOptions,
   type Operation,
   type Parker,
+  requireAsyncWaitOptions,
   requireWaitOptions,
   spin,
   type WaitOptions,
@@ -92,8 +93,10 @@ export class Mutex extends SharedObject {
   }
 
   /** Locks without blocking the event loop; rejects with TimeoutError or with `signal.reason`. */
-  lockAsync(options?: AsyncWaitOptions): Promise<this> {
-    return this.#parker.wait(this.#operation(), options);
+  async lockAsync(options?: AsyncWaitOptions): Promise<this> {
+    requireAsyncWaitOptions(options);
+    const isFirst = !this.#parker.hasWaiters(this.offset + MUTEX_WAITERS);
+    return isFirst && this.#lock(this.#at, this.#held) ? this : this.#parker.wait(this.#operation(), options);
   }
 
   /** Unlocks, and wakes one waiter if there is any. Throws NotOwnerError when this thread does not hold it. */
