@@ -5,6 +5,7 @@ export {
   InvalidHandleError,
   MessageTooLargeError,
   NotOwnerError,
+  OwnerDiedError,
   RegionFullError,
   RingfenceError,
   TaskError,

@@ -7,6 +7,7 @@ const table: [errors.RingfenceError, code: string, message: RegExp][] = [
   [new errors.TimeoutError('lock of mutex "a"', 20), 'ERR_TIMEOUT', /^lock of mutex "a" timed out after 20 ms$/],
   [new errors.ClosedError('queue "q"'), 'ERR_CLOSED', /^queue "q" is closed$/],
   [new errors.NotOwnerError('not yours'), 'ERR_NOT_OWNER', /^not yours$/],
+  [new errors.OwnerDiedError('gone'), 'ERR_OWNER_DIED', /^gone$/],
   [new errors.DeadlockError('for ever'), 'ERR_DEADLOCK', /^for ever$/],
   [new errors.RegionFullError(900, 256, 640), 'ERR_REGION_FULL', /900 bytes.*640 are left.*256/],
   [new errors.TooManyThreadsError(8), 'ERR_TOO_MANY_THREADS', /all 8 thread slots.*threads/],

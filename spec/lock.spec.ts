@@ -3,6 +3,7 @@ import * as assert from 'uvu/assert';
 import {
   BUSY,
   CONTENDED,
+  DEAD,
   DONE,
   FREED,
   HAND,
@@ -10,6 +11,7 @@ import {
   MUTEX_WAITERS,
   MUTEX_WORD,
   OBJECT_SERIAL,
+  OWNER_DIED,
   REGION_SERIAL,
   STAMP_SHIFT,
   WAKE,
@@ -35,6 +37,9 @@ function newLock() {
     unlock: (owner: number) => kernel.unlock(offset, free | owner),
     unlockContended: (owner: number) => kernel.unlockContended(offset, free | owner),
     abandon: (owner = 9) => kernel.lockAbandon(offset, free | owner),
+    bury: (owner: number) => kernel.lockBury(offset, owner),
+    recover: (owner: number) => kernel.lockRecover(offset, free | owner) !== 0,
+    forsake: (owner: number) => kernel.lockForsake(offset, free | owner),
     owner: () => kernel.lockOwner(offset),
     isHeld: (owner: number) => kernel.lockHeld(offset, free | owner) !== 0,
     isRegistered: (slot: number) => kernel.isRegistered(offset + MUTEX_WAITERS, slot) !== 0,
@@ -137,6 +142,26 @@ test('a waiter that leaves is handed nothing any more', () => {
   assert.is(lockContended(OTHER + 1), BUSY);
   assert.is(unlockContended(5), WAKE);
   assert.is(word(), 0);
+});
+
+test('what a dead thread held is known as that, what was handed to it is free, and the rest is as it was', () => {
+  const { lock, glance, lockContended, unlockContended, abandon, bury, recover, forsake, register, word } = newLock();
+  assert.equal([bury(5), word()], [DONE, 0]);
+  lock(6);
+  assert.equal([bury(5), word()], [DONE, 6]);
+  register(OTHER);
+  assert.is(lockContended(OTHER + 1, true), BUSY);
+  assert.is(bury(6), OWNER_DIED);
+  assert.is(word(), DEAD);
+  assert.equal([lock(7), glance(7), lockContended(7, true)], [0, OWNER_DIED, OWNER_DIED]);
+  assert.equal([unlockContended(6), abandon(7), word()], [BUSY, DONE, DEAD]);
+  assert.equal([recover(7), recover(8), word()], [true, false, 7]);
+  forsake(7);
+  assert.equal([word(), recover(8)], [DEAD, true]);
+  register(OTHER);
+  assert.is(lockContended(OTHER + 1, true), BUSY);
+  assert.is(unlockContended(8), HAND + OTHER);
+  assert.equal([bury(OTHER + 1), word()], [DONE, 0], 'it never knew');
 });
 
 test('a freed mutex is refused by every operation, also when another lives in its place', () => {

@@ -1,16 +1,21 @@
 import { setImmediate as turn } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
   DeadlockError,
   InvalidHandleError,
   NotOwnerError,
+  OwnerDiedError,
   RingfenceError,
   TimeoutError,
 } from '../lib/memory/errors.ts';
+import { share } from '../lib/memory/handles.ts';
 import { Region } from '../lib/memory/region.ts';
+import { Pool } from '../lib/pool/pool.ts';
 import { Mutex } from '../lib/sync/mutex.ts';
-import { crew } from './kit/crew.ts';
+import { crew, type Order } from './kit/crew.ts';
+import type * as Locking from './kit/locking.ts';
 import type { visit } from './kit/locking.ts';
 import { reasonOf } from './kit/pools.ts';
 import { ENTERED, type Gate, newGate, OPEN } from './kit/tasks.ts';
@@ -357,6 +362,97 @@ test('a thread may block for the very lock that its promise waits for', async ()
   assert.is(mutex.owner, region.slot);
   mutex.unlock();
   assert.is(await promise, mutex);
+  assert.is(mutex.owner, region.slot);
+});
+
+const died = failure(OwnerDiedError, 'ERR_OWNER_DIED', /held mutex "stock" has died.*recover/);
+
+/** A mutex whose owner was terminated while it held it, and `waiting` threads that blocked for it before that. */
+async function orphan(waiting = 0): Promise<{ mutex: Mutex; waits: Promise<string[]> }> {
+  const [mutex, gate] = [newMutex(), newGate()];
+  const holder = new Worker(new URL('./kit/crew-worker.js', import.meta.url), {
+    workerData: { module: locking.href, name: 'holdLock', index: 0, args: share({ mutex, gate }) } satisfies Order,
+  });
+  const id = holder.threadId;
+  holder.once('message', () => holder.postMessage('go'));
+  await until(() => Atomics.load(gate, ENTERED) === 1);
+  const waits = waiting > 0 ? crew<string>(waiting, locking, 'lockOnce', { mutex, gate }) : Promise.resolve([]);
+  await until(() => Atomics.load(gate, ENTERED) === 1 + waiting);
+  await holder.terminate();
+  region.threadExited(id);
+  return { mutex, waits };
+}
+
+test('when the owner dies, every form of lock says so to everybody until recover has run', async () => {
+  const { mutex, waits } = await orphan(2);
+  assert.equal(await waits, ['ERR_OWNER_DIED', 'ERR_OWNER_DIED']);
+  assert.equal([mutex.locked, mutex.owner], [true, -1]);
+  const forms = [
+    () => mutex.lock(),
+    () => mutex.lock({ timeout: 1 }),
+    () => mutex.tryLock(),
+    () => mutex.with(() => {}),
+  ];
+  for (const form of forms) assert.throws(form, died);
+  for (const form of [mutex.lockAsync(), mutex.withAsync(() => {})]) assert.ok(died(await reasonOf(form)));
+  assert.throws(() => mutex.unlock(), failure(NotOwnerError, 'ERR_NOT_OWNER', /nobody holds it/));
+  assert.is(
+    mutex.recover(() => mutex.owner),
+    region.slot,
+  );
+  assert.is(mutex.locked, false);
+  assert.is(
+    mutex.with(() => 'again'),
+    'again',
+  );
+});
+
+test('promises that waited for a lock whose owner dies are told, too', async () => {
+  const mutex = newMutex();
+  const gate = newGate();
+  const pool = new Pool<typeof Locking>(locking, { threads: 1, region });
+  const holder = pool.spawn('holdLock', { mutex, gate });
+  await until(() => Atomics.load(gate, ENTERED) === 1);
+  const reasons = [mutex.lockAsync(), mutex.lockAsync()].map(reasonOf);
+  await holder.terminate();
+  for (const reason of await Promise.all(reasons)) assert.ok(died(reason));
+  mutex.recover(() => {});
+  await pool.close();
+});
+
+test('a repair that throws leaves the owner dead, and the next one may try', async () => {
+  const { mutex } = await orphan();
+  const inside = new RangeError('inside');
+  assert.throws(
+    () =>
+      mutex.recover(() => {
+        throw inside;
+      }),
+    /^inside$/,
+  );
+  assert.throws(() => mutex.lock(), died);
+  assert.is(
+    mutex.recover(() => 7),
+    7,
+  );
+  assert.is(mutex.tryLock(), true);
+  mutex.unlock();
+});
+
+test('recover runs alone: of two threads that recover at once, one repairs after the other', async () => {
+  const { mutex } = await orphan();
+  const counter = region.array(Int32Array, 1);
+  await crew(3, locking, 'recoverAndCount', { mutex, counter, times: 1 });
+  assert.equal([counter[0], mutex.locked], [3, false]);
+  assert.is(
+    mutex.recover(() => 'nothing to do'),
+    'nothing to do',
+  );
+});
+
+test('recover of what this thread holds throws DeadlockError', () => {
+  const mutex = newMutex().lock();
+  assert.throws(() => mutex.recover(() => {}), failure(DeadlockError, 'ERR_DEADLOCK', /held by this thread already/));
   assert.is(mutex.owner, region.slot);
 });
 

@@ -68,6 +68,7 @@ export const WAKE = 2; // done, and somebody who waits can go on
 export const BUSY = 0; // not now
 export const CLOSED = -1;
 export const FREED = -2; // the object was freed: the handle is stale
+export const OWNER_DIED = -3; // its owner died, and nobody has recovered it yet
 export const HAND = 16; // + slot: done, and that thread must be woken, since what it waits for is its own now
 
 // Long message: the header of each piece behind the first block
@@ -80,6 +81,7 @@ export const MUTEX_STARVING = 12; // slot + 1 of a waiter that has waited for lo
 export const MUTEX_WAITERS = 64;
 export const MUTEX_BYTES = 128;
 export const OWNER = 0x3ff; // mask: slot + 1 of the thread that holds it, 0 for nobody
+export const DEAD = 0x3ff; // in place of an owner: it died
 export const CONTENDED = 0x400; // held, and somebody sleeps
 export const HANDED = 0x800; // given to that thread, who has waited for it for long and does not know yet
 export const STAMP_SHIFT = 12; // above: the low bits of the serial, so that a stale handle fails in the compare-exchange itself

@@ -10,6 +10,7 @@
  * | stamp, slot + 1                     | that thread holds it                               |
  * | stamp, slot + 1, CONTENDED          | it holds it, and some sleep                        |
  * | stamp, slot + 1, HANDED, CONTENDED  | that thread was given it, and does not know it yet |
+ * | stamp, DEAD                         | its owner died, and nobody has recovered it yet    |
  *
  * The stamp is the low bits of the object's serial. It never changes while the mutex lives; a handle of a mutex that was
  * freed expects another one, so its compare-exchange fails, whatever lives there now. `held` is the second row, of the caller.
@@ -23,6 +24,8 @@
  *              wake it  3. otherwise store free and wake one who is registered
  * Abandon      a waiter that gives up: what was handed to it goes free; if others wait, the word must be CONTENDED, or one
  *              of them must be woken
+ * Bury         for the supervisor, of a thread that is gone: what it held becomes DEAD, what was handed to it goes free
+ * Recover      compare-exchange DEAD to held by me
  *
  * Invariants: while somebody is registered and asleep, the word says CONTENDED, or a wake is on its way. Only its owner
  * changes the word of a lock that is held, but for adding CONTENDED.
@@ -32,6 +35,7 @@
 import {
   BUSY,
   CONTENDED,
+  DEAD,
   DONE,
   FREED,
   HAND,
@@ -40,6 +44,7 @@ import {
   MUTEX_WAITERS,
   MUTEX_WORD,
   OWNER,
+  OWNER_DIED,
   STAMP_SHIFT,
   WAKE,
 } from './layout';
@@ -52,14 +57,15 @@ export function lock(m: usize, held: i32): bool {
   return atomic.cmpxchg<i32>(m, held & STAMP, held, MUTEX_WORD) === (held & STAMP);
 }
 
-/** As `lock`, for one that spins: reads until it is free, so that the line stays with its owner. DONE, BUSY or FREED. */
+/** As `lock`, for one that spins: reads until it is free, so that the line stays with its owner. DONE, BUSY, OWNER_DIED or FREED. */
 export function lockGlance(m: usize, held: i32): i32 {
   const seen = atomic.load<i32>(m, MUTEX_WORD);
   if ((seen & STAMP) !== (held & STAMP)) return FREED;
+  if ((seen & OWNER) === DEAD) return OWNER_DIED;
   return seen === (held & STAMP) && lock(m, held) ? DONE : BUSY;
 }
 
-/** DONE, BUSY or FREED; the caller is registered in the wait set, and `long` says whether it has waited for long. */
+/** DONE, BUSY, OWNER_DIED or FREED; the caller is registered in the wait set, and `long` says whether it has waited for long. */
 export function lockContended(m: usize, held: i32, long: bool): i32 {
   while (true) {
     const seen = atomic.load<i32>(m, MUTEX_WORD);
@@ -68,7 +74,8 @@ export function lockContended(m: usize, held: i32, long: bool): i32 {
       if (atomic.cmpxchg<i32>(m, seen, held | CONTENDED, MUTEX_WORD) === seen) return settled(m, held);
     } else if ((seen & ~CONTENDED) === (held | HANDED)) {
       if (atomic.cmpxchg<i32>(m, seen, seen & ~HANDED, MUTEX_WORD) === seen) return settled(m, held);
-    } else {
+    } else if ((seen & OWNER) === DEAD) return OWNER_DIED;
+    else {
       if (long) atomic.cmpxchg<i32>(m, 0, held & OWNER, MUTEX_STARVING);
       if ((seen & CONTENDED) !== 0) return BUSY;
       if (atomic.cmpxchg<i32>(m, seen, seen | CONTENDED, MUTEX_WORD) === seen) return BUSY;
@@ -122,9 +129,31 @@ export function lockAbandon(m: usize, held: i32): i32 {
     if ((seen & ~CONTENDED) === (held | HANDED)) return release(m, held & STAMP);
     if (!waiting(m + MUTEX_WAITERS)) return DONE;
     if (seen === (held & STAMP)) return WAKE;
-    if ((seen & CONTENDED) !== 0) return DONE;
+    if ((seen & CONTENDED) !== 0 || (seen & OWNER) === DEAD) return DONE;
     if (atomic.cmpxchg<i32>(m, seen, seen | CONTENDED, MUTEX_WORD) === seen) return DONE;
   }
+}
+
+/** The thread `owner` is gone: OWNER_DIED when it held the lock, otherwise DONE. All waiters must look again. */
+export function lockBury(m: usize, owner: i32): i32 {
+  atomic.cmpxchg<i32>(m, owner, 0, MUTEX_STARVING);
+  while (true) {
+    const seen = atomic.load<i32>(m, MUTEX_WORD);
+    if ((seen & OWNER) !== owner) return DONE;
+    const wasHanded = (seen & HANDED) !== 0;
+    if (atomic.cmpxchg<i32>(m, seen, (seen & STAMP) | (wasHanded ? 0 : DEAD), MUTEX_WORD) !== seen) continue;
+    return wasHanded ? DONE : OWNER_DIED;
+  }
+}
+
+/** Whether the caller has it now, whose owner had died. */
+export function lockRecover(m: usize, held: i32): bool {
+  return atomic.cmpxchg<i32>(m, (held & STAMP) | DEAD, held, MUTEX_WORD) === ((held & STAMP) | DEAD);
+}
+
+/** The caller, who has recovered it, gives it back as dead: all waiters must look again. */
+export function lockForsake(m: usize, held: i32): void {
+  atomic.store<i32>(m, (held & STAMP) | DEAD, MUTEX_WORD);
 }
 
 /** The mutex is being freed: no handle's compare-exchange can succeed any more. */

@@ -40,6 +40,13 @@ export class NotOwnerError extends RingfenceError {
   }
 }
 
+/** The owner of the lock ended while it held it, so what the lock guards may be half changed; see `recover`. */
+export class OwnerDiedError extends RingfenceError {
+  constructor(message: string) {
+    super('ERR_OWNER_DIED', message);
+  }
+}
+
 /** The wait could never have ended: each would have waited for the other. */
 export class DeadlockError extends RingfenceError {
   constructor(message: string) {

@@ -33,6 +33,9 @@ export interface Kernel {
   unlock(mutex: number, held: number): number;
   unlockContended(mutex: number, held: number): number;
   lockAbandon(mutex: number, held: number): number;
+  lockBury(mutex: number, owner: number): number;
+  lockRecover(mutex: number, held: number): number;
+  lockForsake(mutex: number, held: number): void;
   lockKill(mutex: number): void;
   lockOwner(mutex: number): number;
   lockHeld(mutex: number, held: number): number;

@@ -304,21 +304,20 @@ export class Region {
   }
 
   /**
-   * @internal A thread of this process has ended: it waits for nothing any more, and its slot becomes free unless it died
-   * holding a lock. Everybody who waits looks again, since a wake may have died with it.
+   * @internal A thread of this process has ended: it waits for nothing any more, what it held is known as the lock of one who
+   * died, and its slot becomes free. Everybody who waits looks again, since a wake may have died with it.
    */
   threadExited(thread: number): void {
     const slot = this.#slotOf(thread);
     if (slot < 0) return;
-    let holds = false;
     for (const { offset, kind } of this.#objects()) {
+      if (kind === KIND_MUTEX) this.kernel.lockBury(offset, slot + 1);
       for (const set of WAIT_SETS[kind] ?? []) {
         this.kernel.unregister(offset + set, slot);
         this.parker.wakeAll(offset + set);
       }
-      if (kind === KIND_MUTEX && this.kernel.lockOwner(offset) === slot + 1) holds = true;
     }
-    if (!holds) this.kernel.threadLeave(this.#recordOf(slot));
+    this.kernel.threadLeave(this.#recordOf(slot));
   }
 
   *#objects(): Generator<{ offset: number; kind: number }> {

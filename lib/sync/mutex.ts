@@ -2,6 +2,7 @@
  * Mutex: inside the lock everything is one after another. The word and its protocol: ../kernel/lock.ts.
  */
 import {
+  DEAD,
   DONE,
   FREED,
   HAND,
@@ -9,10 +10,11 @@ import {
   MUTEX_BYTES,
   MUTEX_WAITERS,
   MUTEX_WORD,
+  OWNER_DIED,
   STAMP_SHIFT,
   WAKE,
 } from '../kernel/layout.ts';
-import { DeadlockError, InvalidHandleError, NotOwnerError } from '../memory/errors.ts';
+import { DeadlockError, InvalidHandleError, NotOwnerError, OwnerDiedError } from '../memory/errors.ts';
 import { LivePlace, placement, revives, SharedObject, type SharedObjectOptions } from '../memory/handles.ts';
 import type { Kernel } from '../memory/kernel.ts';
 import type { Place } from '../memory/region.ts';
@@ -64,7 +66,7 @@ export class Mutex extends SharedObject {
   }
 
   /**
-   * Locks, and blocks the thread until it can. Throws TimeoutError after `timeout` milliseconds, and DeadlockError when
+   * Locks, and blocks the thread until it can. Throws TimeoutError after `timeout` milliseconds, OwnerDiedError, and DeadlockError when
    * this thread holds it already: nobody else could unlock it while the thread blocks.
    */
   lock(options?: WaitOptions): this {
@@ -73,23 +75,21 @@ export class Mutex extends SharedObject {
   }
 
   #lockContended(options?: WaitOptions): this {
-    if (this.#isHeld()) {
-      throw new DeadlockError(`${this.title} is held by this thread already (slot ${this.region.slot})`);
-    }
+    if (this.#isHeld()) throw this.#deadlock();
     const result = spin(() => this.#locked(this.#kernel.lockGlance(this.offset, this.#held)));
     return result === AGAIN ? this.#parker.block(this.#operation(), requireWaitOptions(options)) : result;
   }
 
   #locked(said: number): this | typeof AGAIN {
     if (said === FREED) throw this.#freed();
+    if (said === OWNER_DIED) throw this.#died();
     return said === DONE ? this : AGAIN;
   }
 
   /** Locks if nobody holds it; never waits. */
   tryLock(): boolean {
     if (this.#lock(this.#at, this.#held)) return true;
-    this.region.check(this);
-    return false;
+    return this.#locked(this.#kernel.lockGlance(this.offset, this.#held)) !== AGAIN;
   }
 
   /** Locks without blocking the event loop; rejects with TimeoutError or with `signal.reason`. */
@@ -113,6 +113,48 @@ export class Mutex extends SharedObject {
     throw new NotOwnerError(`the thread in slot ${this.region.slot} cannot unlock ${this.title}: ${holder}`);
   }
 
+  /**
+   * After `OwnerDiedError`: locks, runs `repair`, which puts what the lock guards in order, and unlocks; from then on everybody
+   * can lock again. Blocks while another thread holds it, as one does that repairs just now: `repair` may find that nothing
+   * is left to do. When it throws, so does this, and the owner still counts as dead.
+   *
+   * @example
+   * try {
+   *   mutex.lock();
+   * } catch (error) {
+   *   if (!(error instanceof OwnerDiedError)) throw error;
+   *   mutex.recover(() => { stock[1] = 100 - stock[0]; });
+   * }
+   */
+  recover<R>(repair: () => R): R {
+    if (this.#isHeld()) throw this.#deadlock();
+    const wasDead = this.#lockOrRecover();
+    let repaired = false;
+    try {
+      const result = repair();
+      repaired = true;
+      return result;
+    } finally {
+      if (wasDead && !repaired) {
+        this.#kernel.lockForsake(this.offset, this.#held);
+        this.#parker.wakeAll(this.offset + MUTEX_WAITERS);
+      } else this.unlock();
+    }
+  }
+
+  /** Locks; whether its owner had died. */
+  #lockOrRecover(): boolean {
+    for (;;) {
+      if (this.#kernel.lockRecover(this.offset, this.#held)) return true;
+      try {
+        this.lock();
+        return false;
+      } catch (error) {
+        if (!(error instanceof OwnerDiedError)) throw error;
+      }
+    }
+  }
+
   /** Runs `fn` under the lock; unlocks when it returned or threw. */
   with<R>(fn: () => R, options?: WaitOptions): R {
     this.lock(options);
@@ -133,15 +175,17 @@ export class Mutex extends SharedObject {
     }
   }
 
-  /** Whether somebody held it at some instant during the call. */
+  /** Whether somebody held it at some instant during the call, be it a thread that died. */
   get locked(): boolean {
-    return this.owner >= 0;
+    this.region.check(this);
+    return this.#kernel.lockOwner(this.offset) !== 0;
   }
 
-  /** The slot of the thread that held it at some instant during the call; -1 for nobody. */
+  /** The slot of the thread that held it at some instant during the call; -1 for nobody who is alive. */
   get owner(): number {
     this.region.check(this);
-    return this.#kernel.lockOwner(this.offset) - 1;
+    const owner = this.#kernel.lockOwner(this.offset);
+    return owner === DEAD ? -1 : owner - 1;
   }
 
   /**
@@ -178,6 +222,16 @@ export class Mutex extends SharedObject {
         return false;
       },
     };
+  }
+
+  #deadlock(): DeadlockError {
+    return new DeadlockError(`${this.title} is held by this thread already (slot ${this.region.slot})`);
+  }
+
+  #died(): OwnerDiedError {
+    return new OwnerDiedError(
+      `the thread that held ${this.title} has died: what it guards may be half changed, see recover()`,
+    );
   }
 
   #freed(): InvalidHandleError {

@@ -119,6 +119,13 @@ export function unlockOnly(mutex: Mutex): void {
   mutex.unlock();
 }
 
+/** Counts in a repair. */
+export function recoverAndCount({ mutex, counter }: Counting): void {
+  mutex.recover(() => {
+    counter[0] = (counter[0] ?? 0) + 1;
+  });
+}
+
 const HOGGED = 3; // ms at a time: who only tries when he wakes would have to wake within 0.1 us of 3 ms
 
 /** Holds the lock almost always, until it is told to stop. */
