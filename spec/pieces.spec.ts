@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { FREE, HELD, UNIT, USED } from '../lib/kernel/layout.ts';
+import { FREE, HELD, REGION_TABLE_AT, UNIT, USED } from '../lib/kernel/layout.ts';
 import type { Region } from '../lib/memory/region.ts';
 import { newRegion, type Piece, pieces } from './kit/regions.ts';
 
@@ -138,5 +138,20 @@ function shapes(region: Region): string[] {
   const word = ({ state }: Piece) => (state === FREE ? 'free' : state === USED ? 'used' : 'held');
   return pieces(region).map((piece) => `${piece.units} ${word(piece)}`);
 }
+
+test('what a thread that is gone was building goes free, words that it had begun behind the first included', () => {
+  const region = newRegion();
+  const { kernel, i32 } = region;
+  kernel.pieceClaim(5, OTHER, 1);
+  kernel.pieceClaim(2, region.slot, 1);
+  kernel.pieceClaim(3, OTHER, 1);
+  const inside = ((i32[REGION_TABLE_AT >> 2] ?? 0) + 3 * 8) >> 2;
+  i32[inside] = 2; // as if it had died when it was about to cut two units off
+  i32[inside + 1] = HELD + OTHER;
+  assert.is(kernel.pieceBury(OTHER), 2);
+  assert.equal(shapes(region).slice(0, 3), ['5 free', '2 held', '3 free']);
+  assert.equal([i32[inside], i32[inside + 1]], [0, 0]);
+  assert.is(kernel.pieceBury(OTHER), 0);
+});
 
 test.run();

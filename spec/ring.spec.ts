@@ -7,6 +7,7 @@ import {
   CLOSED,
   DONE,
   FREED,
+  NO_CLAIM,
   QUEUE_GETTERS,
   QUEUE_JOINERS,
   QUEUE_MASK,
@@ -14,6 +15,7 @@ import {
   QUEUE_SLOT_SHIFT,
   QUEUE_SLOTS,
   QUEUE_TAIL,
+  SKIPPED,
   WAKE,
 } from '../lib/kernel/layout.ts';
 import { codec } from '../lib/queue/codec.ts';
@@ -173,20 +175,61 @@ everywhere('a tail that lags, or is stale by laps, costs a look and never the or
   assert.equal([ring.put(0), ring.get()], [CLOSED, CLOSED]);
 });
 
-everywhere('behind a claim that is not published producers go on, and consumers wait for it', (ring, capacity) => {
-  if (capacity < 3) return;
+const OWNER = 5; // slot + 1 of a thread that is filling its claim
+
+/** Puts [1, 2] as if `OWNER` were still filling its claim: where it begins, and what publishes it. */
+function claimTwo(ring: Ring): { position: number; publish(): void } {
   const { i64, i32 } = ring.region;
   const { offset } = ring.queue;
-  const t = i32[(offset + QUEUE_TAIL) >> 2] as number;
-  const index = (t >>> 1) & (i32[(offset + QUEUE_MASK) >> 2] as number);
+  const position = i32[(offset + QUEUE_TAIL) >> 2] as number;
+  const index = (position >>> 1) & (i32[(offset + QUEUE_MASK) >> 2] as number);
   const first = (offset + QUEUE_SLOTS + (index << (i32[(offset + QUEUE_SLOT_SHIFT) >> 2] as number))) >> 3;
   assert.is(ring.putMany([1, 2]), 2);
   const published = i64[first] as bigint;
-  i64[first] = (BigInt(t) << 32n) | BigInt((2 << CLAIM_SHIFT) | 5); // as if the thread in slot 4 were still filling it
+  i64[first] = (BigInt(position) << 32n) | BigInt((2 << CLAIM_SHIFT) | OWNER);
+  return {
+    position,
+    publish() {
+      i64[first] = published;
+    },
+  };
+}
+
+everywhere('behind a claim that is not published producers go on, and consumers wait for it', (ring, capacity) => {
+  if (capacity < 3) return;
+  const { publish } = claimTwo(ring);
   assert.equal([ring.get(), ring.getMany(9), ring.readable(), ring.size()], [BUSY, BUSY, false, 2]);
   assert.equal([ring.put(3), ring.size()], [DONE, 3]);
-  i64[first] = published;
+  publish();
   assert.equal(ring.getMany(9), [1, 2, 3]);
+});
+
+everywhere('a claim whose owner is gone is found by its name, and once buried it is passed over', (ring, capacity) => {
+  if (capacity < 5) return;
+  const { kernel } = ring.region;
+  const { offset } = ring.queue;
+  assert.is(ring.put(7), DONE);
+  const { position } = claimTwo(ring);
+  assert.is(ring.put(8), DONE);
+  assert.is(kernel.ringClaimOf(offset, OWNER + 1), NO_CLAIM);
+  assert.is(kernel.ringClaimOf(offset, OWNER), position);
+  assert.is(kernel.ringClaimed(offset, position), 2);
+  kernel.ringBury(offset, position);
+  assert.is(kernel.ringClaimOf(offset, OWNER), NO_CLAIM);
+  assert.equal([ring.put(9), ring.size()], [DONE, 5]);
+  assert.equal([ring.get(), ring.readable()], [7, true]);
+  kernel.register(offset + QUEUE_PUTTERS, OTHER);
+  assert.equal([ring.get(), ring.get(), ring.getMany(9)], [SKIPPED, 8, [9]]);
+  assert.equal([ring.get(), ring.size(), ring.writable()], [BUSY, 0, true]);
+});
+
+everywhere('a buried claim at the end of a closed ring is passed over to the end', (ring, capacity) => {
+  if (capacity < 2) return;
+  const { position } = claimTwo(ring);
+  ring.close();
+  assert.equal([ring.ended(), ring.getMany(1)], [false, BUSY]);
+  ring.region.kernel.ringBury(ring.queue.offset, position);
+  assert.equal([ring.getMany(1), ring.ended(), ring.put(1)], [CLOSED, true, CLOSED]);
 });
 
 test.run();

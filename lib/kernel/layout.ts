@@ -28,7 +28,9 @@ export const REGION_BYTES = 192;
 export const THREAD_CLAIM = 0; // 0, or Node's threadId + 1
 export const THREAD_GENERATION = 4; // how often the slot was given back
 export const THREAD_PARK = 64; // park word, on a line of its own
-export const THREAD_MAIL = 128; // 8 payload bytes on their way into a slot or out of it; the block that is being sent
+export const THREAD_MAIL = 128; // 8 payload bytes on their way into a slot or out of it
+export const THREAD_SENDING = 136; // the block that it tried to send last,
+export const THREAD_SENDING_AS = 140; // and the state that the block had meanwhile
 export const THREAD_BATCH = 192; // payloads of a batch, 8 bytes each
 export const BATCH = 256; // payloads in one batch at the most
 export const THREAD_BYTES = 2240; // THREAD_BATCH + 8 * BATCH, a multiple of 64
@@ -69,11 +71,13 @@ export const BUSY = 0; // not now
 export const CLOSED = -1;
 export const FREED = -2; // the object was freed: the handle is stale
 export const OWNER_DIED = -3; // its owner died, and nobody has recovered it yet
+export const SKIPPED = -4; // nothing taken yet, but places were freed, and a producer waits: wake it, and try again
 export const HAND = 16; // + slot: done, and that thread must be woken, since what it waits for is its own now
 
 // Long message: the header of each piece behind the first block
 export const LONG_NEXT = 8; // address of the next piece, or 0
 export const LONG_LENGTH = 12; // bytes of the message in this piece
+export const LONG_BLOCK = 16; // address of that first block: whoever owns it owns this piece
 
 // Mutex
 export const MUTEX_WORD = 8; // on the header's line, so that a lock touches one line
@@ -81,7 +85,7 @@ export const MUTEX_STARVING = 12; // slot + 1 of a waiter that has waited for lo
 export const MUTEX_WAITERS = 64;
 export const MUTEX_BYTES = 128;
 export const OWNER = 0x3ff; // mask: slot + 1 of the thread that holds it, 0 for nobody
-export const DEAD = 0x3ff; // in place of an owner: it died
+export const DEAD = 0x3ff; // in place of an owner, here and in the claims of a ring: it died
 export const CONTENDED = 0x400; // held, and somebody sleeps
 export const HANDED = 0x800; // given to that thread, who has waited for it for long and does not know yet
 export const STAMP_SHIFT = 12; // above: the low bits of the serial, so that a stale handle fails in the compare-exchange itself
@@ -108,6 +112,7 @@ export const SLOT_SHIFT = 3; // 8 bytes, and as many again for wide items
 export const SLOT_WIDE = 8; // where the 8 bytes of a wide item are
 export const CLAIM_SHIFT = 10; // of a claim: the count above, slot + 1 of the owner below
 export const CLOSED_MARK = -1; // the queue ends here
+export const NO_CLAIM = -1; // no position
 
 // Block: bytes that a sender owns until it publishes them
 export const BLOCK_STATE = 0; // BLOCK_FREE, (slot + 1) << 1 of its owner, or position | 1 when sent

@@ -11,6 +11,8 @@
  *         5. zero what was in use before, if asked
  * Seal    one store: HELD to USED
  * Free    one compare-exchange: USED to FREE
+ * Bury    for the supervisor, of a thread that is gone: what it HELD goes free, cleared of words that it had begun to write
+ *         behind the first
  *
  * Invariants: a FREE word stands only where a walk arrives. Every step is one store, so at each instant the walk from
  * unit 0 by lengths covers the region exactly, and a piece HELD by a dead thread can simply be freed.
@@ -139,6 +141,31 @@ export function pieceSeal(unit: i32): void {
 export function pieceFree(unit: i32): bool {
   const seen = atomic.load<i64>(tag(unit));
   return stateOf(seen) === USED && atomic.cmpxchg<i64>(tag(unit), seen, word(FREE, <i32>seen)) === seen;
+}
+
+/** Frees what the thread in `slot`, which is gone, was building or dismantling: how many pieces. */
+export function pieceBury(slot: i32): i32 {
+  const all = load<i32>(0, REGION_UNITS);
+  let buried = 0;
+  let unit = 0;
+  while (unit < all) {
+    const seen = atomic.load<i64>(tag(unit));
+    const units = <i32>seen;
+    if (stateOf(seen) === INTERIOR) {
+      unit = 0;
+      continue;
+    }
+    if (stateOf(seen) === HELD + slot) {
+      for (let inside = unit + 1; inside < unit + units; inside++) {
+        if (load<i64>(tag(inside)) !== 0) atomic.store<i64>(tag(inside), 0);
+      }
+      // Publishes: the piece. By: this store. Seen after: the load in claim().
+      atomic.store<i64>(tag(unit), word(FREE, units));
+      buried++;
+    }
+    unit += units;
+  }
+  return buried;
 }
 
 /** How long the piece at `unit` is, in units; 0 when no piece begins there. */

@@ -13,6 +13,7 @@
  * | anything older, or 0             | free, once the head is less than a lap behind                        |
  * | p + 1, payload                   | published                                                            |
  * | p, count << CLAIM_SHIFT + owner  | that thread claimed `count` positions from p on, and is filling them |
+ * | p, count << CLAIM_SHIFT + DEAD   | the owner of that claim died: whoever comes here passes over it      |
  * | p, CLOSED_MARK                   | the queue ends here, for ever                                        |
  *
  * Seek    1. start at the tail, which is a hint and never ahead  2. a published slot: the next position; a claimed one: the
@@ -26,7 +27,9 @@
  *         3. compare-exchange the head: the copy is the item, and the slot is free; otherwise drop the copy and start again
  *         A payload that is a block is claimed by its own state word first, so that a block has an owner at any instant;
  *         whoever finds it claimed moves the head on in the owner's place.
+ *         A claim that was buried: compare-exchange the head to the position behind it, and start again
  * Close   1. seek  2. compare-exchange the free word to CLOSED_MARK; there is one slot more than the capacity
+ * Bury    for the supervisor, of a thread that is gone: its claim, of which there is one at the most, becomes DEAD by one store
  *
  * Invariants: 0 <= end - head <= capacity. All positions before the one that seek ends at are claimed or published: each
  * step passes a claimed or published slot, the tail is noted behind such a slot only, and the head never passes a slot that
@@ -43,9 +46,12 @@ import {
   CLAIM_SHIFT,
   CLOSED,
   CLOSED_MARK,
+  DEAD,
   DONE,
   FREED,
+  NO_CLAIM,
   OBJECT_SERIAL,
+  OWNER,
   QUEUE_BLOCKS,
   QUEUE_FINISHED,
   QUEUE_GETTERS,
@@ -58,10 +64,13 @@ import {
   QUEUE_SLOT_SHIFT,
   QUEUE_SLOTS,
   QUEUE_TAIL,
+  SKIPPED,
   SLOT_SHIFT,
   SLOT_WIDE,
   THREAD_BATCH,
   THREAD_MAIL,
+  THREAD_SENDING,
+  THREAD_SENDING_AS,
   WAKE,
 } from './layout';
 import { waiting } from './waiters';
@@ -120,7 +129,7 @@ function said(set: usize): i32 {
   return waiting(set) ? WAKE : DONE;
 }
 
-/** Puts an item of 32 bits, or the address of a block: DONE, WAKE (a consumer waits), BUSY (full), CLOSED or FREED. */
+/** Puts an item of 32 bits: DONE, WAKE (a consumer waits), BUSY (full), CLOSED or FREED. */
 export function ringPut(q: usize, serial: i32, payload: i32): i32 {
   if (load<i32>(q, OBJECT_SERIAL) !== serial) return FREED;
   while (true) {
@@ -129,11 +138,32 @@ export function ringPut(q: usize, serial: i32, payload: i32): i32 {
     const free = room(q, t);
     if (free === 0) return BUSY;
     if (free < 0) continue;
-    if (load<i32>(q, QUEUE_BLOCKS) !== 0) store<i32>(<usize>payload, t | 1, BLOCK_STATE);
-    // Publishes: the payload, and the block that it names. By: this compare-exchange. Seen after: the load in ringGet().
+    // Publishes: the payload. By: this compare-exchange. Seen after: the load in ringGet().
     if (atomic.cmpxchg<i64>(slotAt(q, t), found, wordOf(t | 1, payload)) !== found) continue;
     store<i32>(q, t + 2, QUEUE_TAIL);
     return said(q + QUEUE_GETTERS);
+  }
+}
+
+/** As ringPut, for a block of the caller's, which belongs to the ring then. */
+export function ringPutBlock(q: usize, serial: i32, me: usize, block: usize): i32 {
+  if (load<i32>(q, OBJECT_SERIAL) !== serial) return FREED;
+  const mine = load<i32>(block, BLOCK_STATE);
+  store<i32>(me, <i32>block, THREAD_SENDING);
+  while (true) {
+    if (seek(q) === CLOSED) return CLOSED;
+    const t = end;
+    const free = room(q, t);
+    if (free === 0) return BUSY;
+    if (free < 0) continue;
+    store<i32>(me, t | 1, THREAD_SENDING_AS);
+    store<i32>(block, t | 1, BLOCK_STATE);
+    // Publishes: the block. By: this compare-exchange. Seen after: the load in ringGetBlock().
+    if (atomic.cmpxchg<i64>(slotAt(q, t), found, wordOf(t | 1, <i32>block)) === found) {
+      store<i32>(q, t + 2, QUEUE_TAIL);
+      return said(q + QUEUE_GETTERS);
+    }
+    store<i32>(block, mine, BLOCK_STATE);
   }
 }
 
@@ -186,13 +216,19 @@ function payloadOf(slot: usize, word: i64, wide: bool): i64 {
   return wide ? load<i64>(slot, SLOT_WIDE) : <i64>(<i32>word);
 }
 
-/** What a consumer does that finds no item at `head`: CLOSED, BUSY, or DONE when the head has moved and it must look again. */
+/** What a consumer does that finds no item at `head`: CLOSED, BUSY, SKIPPED, or DONE when it must look again. */
 function notPublished(q: usize, head: i32, word: i64): i32 {
-  if (stampOf(word) === head && <i32>word === CLOSED_MARK) return CLOSED;
+  const mark = <i32>word;
+  if (stampOf(word) === head && mark === CLOSED_MARK) return CLOSED;
+  if (stampOf(word) === head && (mark & OWNER) === DEAD) {
+    const behind = head + ((mark >> CLAIM_SHIFT) << 1);
+    const skipped = atomic.cmpxchg<i32>(q, head, behind, QUEUE_HEAD) === head;
+    return skipped && waiting(q + QUEUE_PUTTERS) ? SKIPPED : DONE;
+  }
   return atomic.load<i32>(q, QUEUE_HEAD) === head ? BUSY : DONE;
 }
 
-/** Takes one item into the caller's mail: DONE, WAKE (a producer waits), BUSY (empty), CLOSED (and drained) or FREED. */
+/** Takes one item into the caller's mail: DONE, WAKE (a producer waits), BUSY (empty), SKIPPED, CLOSED (and drained) or FREED. */
 export function ringGet(q: usize, serial: i32, me: usize): i32 {
   if (load<i32>(q, OBJECT_SERIAL) !== serial) return FREED;
   while (true) {
@@ -229,7 +265,7 @@ export function ringGetBlock(q: usize, serial: i32, me: usize, owner: i32): i32 
   }
 }
 
-/** Takes up to `most` items into the caller's batch, for inline payloads: how many, BUSY, CLOSED or FREED. */
+/** Takes up to `most` items into the caller's batch, for inline payloads: how many, or what ringGet says. */
 export function ringGetMany(q: usize, serial: i32, me: usize, most: i32): i32 {
   if (load<i32>(q, OBJECT_SERIAL) !== serial) return FREED;
   while (true) {
@@ -258,6 +294,45 @@ function copyPublished(q: usize, me: usize, head: i32, limit: i32): i32 {
   return n;
 }
 
+/** The first position of the claim that the thread `owner` has not published, or NO_CLAIM. */
+export function ringClaimOf(q: usize, owner: i32): i32 {
+  let t = atomic.load<i32>(q, QUEUE_HEAD);
+  while (true) {
+    const word = atomic.load<i64>(slotAt(q, t));
+    const ahead = stampOf(word) - t;
+    const mark = <i32>word;
+    if (ahead === 1) t += 2;
+    else if (ahead > 1 && word !== 0) t = atomic.load<i32>(q, QUEUE_HEAD);
+    else if (ahead !== 0 || mark <= 0) return NO_CLAIM;
+    else if ((mark & OWNER) === owner) return t;
+    else t += (mark >> CLAIM_SHIFT) << 1;
+  }
+}
+
+/** Of how many items the claim at position `t` is. */
+export function ringClaimed(q: usize, t: i32): i32 {
+  return <i32>atomic.load<i64>(slotAt(q, t)) >> CLAIM_SHIFT;
+}
+
+/** The claim at position `t`, whose owner is gone, will be passed over. All who wait must look again. */
+export function ringBury(q: usize, t: i32): void {
+  const slot = slotAt(q, t);
+  // Publishes: that the claim is buried. By: this store. Seen after: the load in ringGet().
+  atomic.store<i64>(slot, atomic.load<i64>(slot) | <i64>DEAD);
+}
+
+/**
+ * Whether the thread `owner`, which is gone and whose record is `me`, was responsible for the block: it owned it, or was
+ * about to send it, by itself or in its claim of `count` items from position `t` on.
+ */
+export function ringWasHeld(q: usize, block: usize, me: usize, owner: i32, t: i32, count: i32): bool {
+  const state = atomic.load<i32>(block, BLOCK_STATE);
+  if ((state & 1) === 0) return state === owner << 1;
+  if (t !== NO_CLAIM && <u32>(state - (t | 1)) < <u32>(count << 1)) return true;
+  if (load<i32>(me, THREAD_SENDING) !== <i32>block || load<i32>(me, THREAD_SENDING_AS) !== state) return false;
+  return atomic.load<i64>(slotAt(q, state)) !== wordOf(state, <i32>block);
+}
+
 /** Whether it is closed and drained. */
 export function ringEnded(q: usize): bool {
   const head = atomic.load<i32>(q, QUEUE_HEAD);
@@ -267,7 +342,8 @@ export function ringEnded(q: usize): bool {
 /** Whether an item can be taken, or never again: a consumer that sleeps should look. */
 export function ringReadable(q: usize): bool {
   const head = atomic.load<i32>(q, QUEUE_HEAD);
-  return stampOf(atomic.load<i64>(slotAt(q, head))) === (head | 1) || ringEnded(q);
+  const word = atomic.load<i64>(slotAt(q, head));
+  return stampOf(word) === (head | 1) || (stampOf(word) === head && (<i32>word & OWNER) === DEAD); // that or closed
 }
 
 /** Whether there is room, or never again: a producer that sleeps should look. */

@@ -11,6 +11,7 @@ export interface Kernel {
   pieceAt(unit: number): number;
   pieceSeal(unit: number): void;
   pieceFree(unit: number): number;
+  pieceBury(slot: number): number;
   pieceUnits(unit: number): number;
   pieceState(unit: number): number;
   spaceWant(): void;
@@ -40,11 +41,16 @@ export interface Kernel {
   lockOwner(mutex: number): number;
   lockHeld(mutex: number, held: number): number;
   ringPut(queue: number, serial: number, payload: number): number;
+  ringPutBlock(queue: number, serial: number, me: number, block: number): number;
   ringPutWide(queue: number, serial: number, me: number, owner: number): number;
   ringPutMany(queue: number, serial: number, me: number, owner: number, count: number): number;
   ringGet(queue: number, serial: number, me: number): number;
   ringGetBlock(queue: number, serial: number, me: number, owner: number): number;
   ringGetMany(queue: number, serial: number, me: number, most: number): number;
+  ringClaimOf(queue: number, owner: number): number;
+  ringClaimed(queue: number, position: number): number;
+  ringBury(queue: number, position: number): void;
+  ringWasHeld(queue: number, block: number, me: number, owner: number, position: number, count: number): number;
   ringEnded(queue: number): number;
   ringReadable(queue: number): number;
   ringWritable(queue: number): number;

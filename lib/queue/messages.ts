@@ -7,9 +7,9 @@ import {
   BLOCK_DATA,
   BLOCK_LENGTH,
   BLOCK_REST,
-  DONE,
   FREED,
   KIND_LONG,
+  LONG_BLOCK,
   LONG_LENGTH,
   LONG_NEXT,
   OBJECT_HEADER,
@@ -18,10 +18,10 @@ import {
   QUEUE_BLOCK_STRIDE,
   QUEUE_BLOCKS,
   QUEUE_PUTTERS,
+  SKIPPED,
   THREAD_BATCH,
   THREAD_MAIL,
   UNIT,
-  WAKE,
 } from '../kernel/layout.ts';
 import { MessageTooLargeError } from '../memory/errors.ts';
 import type { Place, Region } from '../memory/region.ts';
@@ -81,9 +81,8 @@ export class Messages<T> implements Payloads<T> {
   }
 
   send(letter: Letter): number {
-    const { i32, kernel, record } = this.#region;
-    i32[(record + THREAD_MAIL) >> 2] = letter;
-    return kernel.ringPut(this.#place.offset, this.#place.serial, letter);
+    const { kernel, record } = this.#region;
+    return kernel.ringPutBlock(this.#place.offset, this.#place.serial, record, letter);
   }
 
   drop(letter: Letter): void {
@@ -148,14 +147,14 @@ export class Messages<T> implements Payloads<T> {
   }
 
   clear(): void {
-    for (let said = this.take(); said === DONE || said === WAKE; said = this.take()) {
-      this.drop(this.#region.i32[(this.#region.record + THREAD_MAIL) >> 2] as number);
+    for (let said = this.take(); said > 0 || said === SKIPPED; said = this.take()) {
+      if (said > 0) this.drop(this.#region.i32[(this.#region.record + THREAD_MAIL) >> 2] as number);
     }
   }
 
   readMany(items: T[], most: number): number {
     const said = this.take();
-    if (said !== DONE && said !== WAKE) return said;
+    if (said <= 0) return said;
     items.push(this.read());
     return most > 0 ? 1 : 0;
   }
@@ -179,18 +178,18 @@ export class Messages<T> implements Payloads<T> {
       length = this.#codec.encode(value, aside, 0, aside.length);
     }
     scratch = aside;
-    const first = this.#claimRest(length);
+    const first = this.#claimRest(length, block);
     if (first !== 0) this.#scatter(aside, length, block, first);
     return first !== 0;
   }
 
   /** The pieces for what a block cannot hold of `length` bytes, or 0 when there is no room just now. */
-  #claimRest(length: number): number {
+  #claimRest(length: number, block: number): number {
     const rest = length - this.#blockBytes;
     const room = this.#region.roomForMessages;
     if (rest > room) throw new MessageTooLargeError(length, room);
     while (this.hasRoom(rest)) {
-      const first = this.#claimChain(rest);
+      const first = this.#claimChain(rest, block);
       if (first !== 0) return first;
     }
     this.lacking = rest;
@@ -217,9 +216,9 @@ export class Messages<T> implements Payloads<T> {
   }
 
   /** Pieces for `bytes` in all, one if the region has one so long: the address of the first, or 0. */
-  #claimChain(bytes: number): number {
+  #claimChain(bytes: number, block: number): number {
     const whole = this.#region.claim(bytes + OBJECT_HEADER, false);
-    if (whole >= 0) return this.#long(whole, bytes, 0);
+    if (whole >= 0) return this.#long(whole, bytes, 0, block);
     let chain = 0;
     for (let left = bytes; left > 0; ) {
       const unit = this.#region.claimPart(left + OBJECT_HEADER);
@@ -228,19 +227,20 @@ export class Messages<T> implements Payloads<T> {
         return 0;
       }
       const part = Math.min(left, this.#region.kernel.pieceUnits(unit) * UNIT - OBJECT_HEADER);
-      chain = this.#long(unit, part, chain);
+      chain = this.#long(unit, part, chain, block);
       left -= part;
     }
     return chain;
   }
 
-  #long(unit: number, bytes: number, next: number): number {
+  #long(unit: number, bytes: number, next: number, block: number): number {
     const { i32, kernel } = this.#region;
     const piece = kernel.pieceAt(unit);
     i32[(piece + OBJECT_KIND) >> 2] = KIND_LONG;
     i32[(piece + OBJECT_SERIAL) >> 2] = 0;
     i32[(piece + LONG_NEXT) >> 2] = next;
     i32[(piece + LONG_LENGTH) >> 2] = bytes;
+    i32[(piece + LONG_BLOCK) >> 2] = block;
     kernel.pieceSeal(unit);
     return piece;
   }

@@ -27,6 +27,7 @@ import {
   QUEUE_SLOT_SHIFT,
   QUEUE_SLOTS,
   QUEUE_TAIL,
+  SKIPPED,
   SLOT_SHIFT,
   SPARE_BLOCKS,
   WAKE,
@@ -218,7 +219,8 @@ export class Queue<T = unknown> extends SharedObject {
     try {
       while (items.length < max) {
         const said = this.#payloads.readMany(items, max - items.length);
-        if (said > 0) continue;
+        if (said === SKIPPED) this.#parker.wake(this.#putters);
+        if (said > 0 || said === SKIPPED) continue;
         if (items.length > 0) break;
         return this.#notTaken(said);
       }
@@ -322,6 +324,10 @@ export class Queue<T = unknown> extends SharedObject {
   #tryTake(): T | typeof AGAIN | typeof ENDED {
     const said = this.#payloads.take();
     if (said === DONE) return this.#payloads.read();
+    if (said === SKIPPED) {
+      this.#parker.wake(this.#putters);
+      return this.#tryTake();
+    }
     if (said !== WAKE) return this.#notTaken(said);
     try {
       return this.#payloads.read();
