@@ -11,6 +11,11 @@ const kernelSources = [
   'lib/kernel/pieces.ts',
   'lib/kernel/waiters.ts',
   'lib/kernel/lock.ts',
+  'lib/kernel/semaphore.ts',
+  'lib/kernel/event.ts',
+  'lib/kernel/barrier.ts',
+  'lib/kernel/latch.ts',
+  'lib/kernel/value.ts',
   'lib/kernel/ring.ts',
   'lib/kernel/blocks.ts',
 ];

@@ -51,6 +51,37 @@ export interface Kernel {
   blockClaim(queue: number, serial: number, owner: number, from: number): number;
   blockAt(queue: number, index: number): number;
   blockFree(block: number): void;
+  semaphoreAcquire(semaphore: number, serial: number, slot: number, n: number): number;
+  semaphoreAttempt(semaphore: number, serial: number, slot: number, n: number): number;
+  semaphoreRelease(semaphore: number, serial: number, slot: number, n: number): number;
+  semaphoreSettle(semaphore: number, serial: number, from: number, left: number): number;
+  semaphoreAvailable(semaphore: number): number;
+  eventIsSet(event: number, serial: number): number;
+  eventSeen(event: number): number;
+  eventPassed(event: number, serial: number, seen: number): number;
+  eventSet(event: number, serial: number): number;
+  eventClear(event: number, serial: number): number;
+  barrierRound(barrier: number): number;
+  barrierResets(barrier: number): number;
+  barrierArrive(barrier: number, serial: number, round: number): number;
+  barrierEnded(barrier: number, serial: number, round: number, resets: number): number;
+  barrierBreak(barrier: number, serial: number, round: number): number;
+  barrierReset(barrier: number, serial: number): number;
+  barrierArrived(barrier: number): number;
+  latchDown(latch: number, serial: number, n: number): number;
+  latchCount(latch: number, serial: number): number;
+  valueLoad(value: number): number;
+  valueStore(value: number, next: number): void;
+  valueAdd(value: number, n: number): number;
+  valueExchange(value: number, expected: number, next: number): number;
+  valueLoad64(value: number): bigint;
+  valueStore64(value: number, next: bigint): void;
+  valueAdd64(value: number, n: bigint): bigint;
+  valueExchange64(value: number, expected: bigint, next: bigint): bigint;
+  valueLoadF64(value: number): number;
+  valueStoreF64(value: number, next: number): void;
+  valueAddF64(value: number, n: number): number;
+  valueExchangeF64(value: number, expected: number, next: number): number;
 }
 
 let compiled: WebAssembly.Module | undefined;

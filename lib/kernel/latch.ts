@@ -1,0 +1,27 @@
+/**
+ * Latch: a count that goes down to zero, once.
+ *
+ * Source: java.util.concurrent.CountDownLatch.
+ *
+ * Down  compare-exchange to less, never below zero; who reaches zero wakes all
+ * Wait  until the count is zero
+ *
+ * Invariant: the count never rises, so who has seen zero need not look again.
+ */
+import { BUSY, DONE, FREED, LATCH_COUNT, OBJECT_SERIAL, WAKE } from './layout';
+
+/** DONE, WAKE when this reached zero, BUSY when less than `n` is left, or FREED. */
+export function latchDown(l: usize, serial: i32, n: i32): i32 {
+  if (load<i32>(l, OBJECT_SERIAL) !== serial) return FREED;
+  while (true) {
+    const seen = atomic.load<i32>(l, LATCH_COUNT);
+    if (seen < n) return BUSY;
+    // Publishes: all that was written before. By: this compare-exchange. Seen after: the load in latchCount().
+    if (atomic.cmpxchg<i32>(l, seen, seen - n, LATCH_COUNT) === seen) return seen === n ? WAKE : DONE;
+  }
+}
+
+/** The count, or FREED. */
+export function latchCount(l: usize, serial: i32): i32 {
+  return load<i32>(l, OBJECT_SERIAL) === serial ? atomic.load<i32>(l, LATCH_COUNT) : FREED;
+}
