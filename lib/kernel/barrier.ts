@@ -73,12 +73,12 @@ export function barrierEnded(b: usize, serial: i32, round: i32, resets: i32): i3
   return atomic.load<i32>(b, BARRIER_RESETS) === resets ? DONE : CLOSED;
 }
 
-/** WAKE when this broke it, DONE when it was broken already, BUSY when `round` is over, or FREED. */
+/** WAKE when this broke it, DONE when it was broken already, OVER when the round is another one by now, or FREED. */
 export function barrierBreak(b: usize, serial: i32, round: i32): i32 {
   if (load<i32>(b, OBJECT_SERIAL) !== serial) return FREED;
   while (true) {
     const seen = atomic.load<i64>(b, BARRIER_STATE);
-    if (roundOf(seen) !== round) return BUSY;
+    if (roundOf(seen) !== round) return OVER;
     if ((<i32>seen & BROKEN) !== 0) return DONE;
     if (atomic.cmpxchg<i64>(b, seen, seen | <i64>BROKEN, BARRIER_STATE) === seen) return WAKE;
   }

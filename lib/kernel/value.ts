@@ -44,7 +44,7 @@ export function valueExchange64(v: usize, expected: i64, next: i64): i64 {
 }
 
 function bits(n: f64): i64 {
-  return reinterpret<i64>(isNaN<f64>(n) ? NaN : n);
+  return reinterpret<i64>(F64.isNaN(n) ? NaN : n);
 }
 
 export function valueLoadF64(v: usize): f64 {
