@@ -20,19 +20,7 @@
  * round it may be: who was asleep since its round was completed, and wakes after a reset of a later one, is told that it
  * was broken, as the waiters of the moment are.
  */
-import {
-  BARRIER_PARTIES,
-  BARRIER_RESETS,
-  BARRIER_STATE,
-  BROKEN,
-  BUSY,
-  CLOSED,
-  DONE,
-  FREED,
-  OBJECT_SERIAL,
-  OVER,
-  WAKE,
-} from './layout';
+import { BARRIER_PARTIES, BARRIER_RESETS, BARRIER_STATE, BROKEN, BUSY, CLOSED, DONE, OVER, WAKE } from './layout';
 
 function roundOf(state: i64): i32 {
   return <i32>(state >>> 32);
@@ -50,9 +38,8 @@ export function barrierResets(b: usize): i32 {
   return atomic.load<i32>(b, BARRIER_RESETS);
 }
 
-/** The caller's index in `round`; FREED, CLOSED when it is broken, OVER when the round is another one by now. */
-export function barrierArrive(b: usize, serial: i32, round: i32): i32 {
-  if (load<i32>(b, OBJECT_SERIAL) !== serial) return FREED;
+/** The caller's index in `round`; CLOSED when it is broken, OVER when the round is another one by now. */
+export function barrierArrive(b: usize, round: i32): i32 {
   const last = load<i32>(b, BARRIER_PARTIES) - 1;
   while (true) {
     const seen = atomic.load<i64>(b, BARRIER_STATE);
@@ -65,17 +52,15 @@ export function barrierArrive(b: usize, serial: i32, round: i32): i32 {
   }
 }
 
-/** DONE when all parties came, CLOSED when the round was broken, BUSY or FREED. */
-export function barrierEnded(b: usize, serial: i32, round: i32, resets: i32): i32 {
-  if (load<i32>(b, OBJECT_SERIAL) !== serial) return FREED;
+/** DONE when all parties came, CLOSED when the round was broken, or BUSY. */
+export function barrierEnded(b: usize, round: i32, resets: i32): i32 {
   const seen = atomic.load<i64>(b, BARRIER_STATE);
   if (roundOf(seen) === round) return (<i32>seen & BROKEN) !== 0 ? CLOSED : BUSY;
   return atomic.load<i32>(b, BARRIER_RESETS) === resets ? DONE : CLOSED;
 }
 
-/** WAKE when this broke it, DONE when it was broken already, OVER when the round is another one by now, or FREED. */
-export function barrierBreak(b: usize, serial: i32, round: i32): i32 {
-  if (load<i32>(b, OBJECT_SERIAL) !== serial) return FREED;
+/** WAKE when this broke it, DONE when it was broken already, or OVER. */
+export function barrierBreak(b: usize, round: i32): i32 {
   while (true) {
     const seen = atomic.load<i64>(b, BARRIER_STATE);
     if (roundOf(seen) !== round) return OVER;
@@ -84,9 +69,8 @@ export function barrierBreak(b: usize, serial: i32, round: i32): i32 {
   }
 }
 
-/** WAKE when there was a round to give up, DONE when the barrier was as new, or FREED. */
-export function barrierReset(b: usize, serial: i32): i32 {
-  if (load<i32>(b, OBJECT_SERIAL) !== serial) return FREED;
+/** WAKE when there was a round to give up, DONE when the barrier was as new. */
+export function barrierReset(b: usize): i32 {
   while (true) {
     const seen = atomic.load<i64>(b, BARRIER_STATE);
     if (<i32>seen === 0) return DONE;

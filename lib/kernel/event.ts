@@ -11,44 +11,19 @@
  *
  * Invariant: between two equal counts the event was not set, unless 2^32 changes lie between them.
  */
-import { BUSY, DONE, EVENT_CHANGES, EVENT_WAITERS, FREED, OBJECT_SERIAL, WAKE } from './layout';
-import { waiting } from './waiters';
+import { DONE, EVENT_CHANGES, WAKE } from './layout';
 
-/** 1 or 0, or FREED. */
-export function eventIsSet(e: usize, serial: i32): i32 {
-  return load<i32>(e, OBJECT_SERIAL) === serial ? atomic.load<i32>(e, EVENT_CHANGES) & 1 : FREED;
-}
-
-/** What a waiter has to remember. */
-export function eventSeen(e: usize): i32 {
+/** How often it was set or cleared; odd while it is set. */
+export function eventChanges(e: usize): i32 {
   return atomic.load<i32>(e, EVENT_CHANGES);
 }
 
-/** DONE when it is set, or was set since; BUSY or FREED. */
-export function eventPassed(e: usize, serial: i32, seen: i32): i32 {
-  if (load<i32>(e, OBJECT_SERIAL) !== serial) return FREED;
-  const changes = atomic.load<i32>(e, EVENT_CHANGES);
-  return (changes & 1) !== 0 || changes !== seen ? DONE : BUSY;
-}
-
-/** DONE, WAKE when all who wait have to be woken, or FREED. */
-export function eventSet(e: usize, serial: i32): i32 {
-  // Publishes: all that was written before. By: this change. Seen after: the load in eventIsSet() or eventPassed().
-  const said = change(e, serial, 0);
-  return said === WAKE && !waiting(e + EVENT_WAITERS) ? DONE : said;
-}
-
-/** DONE, WAKE when this cleared it, or FREED. */
-export function eventClear(e: usize, serial: i32): i32 {
-  return change(e, serial, 1);
-}
-
-/** From a count whose lowest bit is `from` to the next; DONE when it was not so. */
-function change(e: usize, serial: i32, from: i32): i32 {
-  if (load<i32>(e, OBJECT_SERIAL) !== serial) return FREED;
+/** Sets it with `from` 0, clears it with 1: WAKE when it was so, DONE when there was nothing to change. */
+export function eventChange(e: usize, from: i32): i32 {
   while (true) {
     const seen = atomic.load<i32>(e, EVENT_CHANGES);
     if ((seen & 1) !== from) return DONE;
+    // Publishes: all that was written before a set. By: this compare-exchange. Seen after: the load in eventChanges().
     if (atomic.cmpxchg<i32>(e, seen, seen + 1, EVENT_CHANGES) === seen) return WAKE;
   }
 }

@@ -8,11 +8,10 @@
  *
  * Invariant: the count never rises, so who has seen zero need not look again.
  */
-import { BUSY, DONE, FREED, LATCH_COUNT, OBJECT_SERIAL, WAKE } from './layout';
+import { BUSY, DONE, LATCH_COUNT, WAKE } from './layout';
 
-/** DONE, WAKE when this reached zero, BUSY when less than `n` is left, or FREED. */
-export function latchDown(l: usize, serial: i32, n: i32): i32 {
-  if (load<i32>(l, OBJECT_SERIAL) !== serial) return FREED;
+/** DONE, WAKE when this reached zero, or BUSY when less than `n` is left. */
+export function latchDown(l: usize, n: i32): i32 {
   while (true) {
     const seen = atomic.load<i32>(l, LATCH_COUNT);
     if (seen < n) return BUSY;
@@ -21,7 +20,6 @@ export function latchDown(l: usize, serial: i32, n: i32): i32 {
   }
 }
 
-/** The count, or FREED. */
-export function latchCount(l: usize, serial: i32): i32 {
-  return load<i32>(l, OBJECT_SERIAL) === serial ? atomic.load<i32>(l, LATCH_COUNT) : FREED;
+export function latchCount(l: usize): i32 {
+  return atomic.load<i32>(l, LATCH_COUNT);
 }

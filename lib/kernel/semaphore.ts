@@ -8,9 +8,10 @@
  * Beside it each thread has a share: what it holds, and how many permits it waits for.
  *
  * Acquire  enough, and not RESERVED: compare-exchange to fewer; then count them in my share
- * Attempt  the caller is registered: 1. say how many I need  2. take them if they are there, and not RESERVED for another
- *          3. too few: the turn is mine if it was nobody's  4. if it is mine: who needs more than one, or was CALLED in
- *          vain, makes it RESERVED; CALLED ends  5. whoever takes with the turn gives the turn up, and settles
+ * Attempt  the caller is registered: 1. say how many I need  2. take them if they are there, and not RESERVED for another;
+ *          who had the turn gives it to the next in the same step, and settles  3. otherwise the turn is mine if nobody has
+ *          it, or one who does not wait any more; then from 2 if there are enough  4. with the turn, who needs more than one,
+ *          or was CALLED in vain, makes it RESERVED; CALLED ends
  * Release  1. compare-exchange to more  2. count them out of my share  3. settle if somebody has the turn and was not called
  * Settle   1. the turn of one who is neither registered nor CALLED, or who leaves, is nobody's  2. nobody's turn goes to the
  *          next who is registered, behind the slot of the one who gave it up  3. if there is enough for the one whose turn
@@ -90,19 +91,26 @@ export function semaphoreAttempt(s: usize, serial: i32, slot: i32, n: i32): i32 
     const flags = flagsOf(seen);
     const myTurn = (flags & TURN) === slot + 1;
     if (<i32>seen >= n && (myTurn || (flags & RESERVED) === 0)) {
-      const next = stateOf(myTurn ? 0 : flags, <i32>seen - n);
+      const next = stateOf(myTurn ? heir(s, slot) : flags, <i32>seen - n);
       if (atomic.cmpxchg<i64>(s, seen, next, SEMAPHORE_STATE) === seen) {
         store<i64>(mine, load<i64>(mine, SHARE_HELD) + <i64>n, SHARE_HELD);
         return myTurn ? WAKE : DONE;
       }
     } else {
       const next = stateOf(inLine(s, flags, slot, n), <i32>seen);
-      if (next === seen || atomic.cmpxchg<i64>(s, seen, next, SEMAPHORE_STATE) === seen) return BUSY;
+      const changed = next !== seen && atomic.cmpxchg<i64>(s, seen, next, SEMAPHORE_STATE) === seen;
+      if (next === seen || (changed && <i32>seen < n)) return BUSY;
     }
   }
 }
 
-/** The flags after a waiter found too few permits. */
+/** The turn after this one: of the next who waits, or nobody's when that is the caller itself. */
+function heir(s: usize, slot: i32): i32 {
+  const next = nextWaiter(s + SEMAPHORE_WAITERS, slot + 1);
+  return next === slot ? 0 : next + 1;
+}
+
+/** The flags after a waiter could take none. */
 function inLine(s: usize, flags: i32, slot: i32, n: i32): i32 {
   const myTurn = (flags & TURN) === slot + 1;
   if (!myTurn && !vacant(s, flags)) return flags;
@@ -150,6 +158,7 @@ export function semaphoreSettle(s: usize, serial: i32, from: i32, left: i32): i3
       if (next < 0) return NOBODY;
       atomic.cmpxchg<i64>(s, seen, stateOf(next + 1, <i32>seen), SEMAPHORE_STATE);
     } else if (first === left || vacant(s, flags)) {
+      from = first + 1;
       left = atomic.cmpxchg<i64>(s, seen, stateOf(0, <i32>seen), SEMAPHORE_STATE) === seen ? NOBODY : left;
     } else if ((flags & CALLED) !== 0) {
       return NOBODY;

@@ -8,12 +8,12 @@ import {
   BROKEN,
   CLOSED,
   DONE,
-  FREED,
   KIND_BARRIER,
+  OBJECT_SERIAL,
   OVER,
   WAKE,
 } from '../kernel/layout.ts';
-import { BrokenBarrierError, InvalidHandleError, requireInteger } from '../memory/errors.ts';
+import { BrokenBarrierError, requireInteger } from '../memory/errors.ts';
 import { LivePlace, placement, revives, SharedObject, type SharedObjectOptions } from '../memory/handles.ts';
 import type { Kernel } from '../memory/kernel.ts';
 import type { Place } from '../memory/region.ts';
@@ -116,7 +116,8 @@ export class Barrier extends SharedObject {
 
   /** Makes it as new. All who wait at the moment get BrokenBarrierError. */
   reset(): void {
-    if (this.#alive(this.#kernel.barrierReset(this.offset, this.serial)) === WAKE) this.#wakeAll();
+    this.region.check(this);
+    if (this.#kernel.barrierReset(this.offset) === WAKE) this.#wakeAll();
   }
 
   /** Whether it was broken at some instant during the call. */
@@ -142,10 +143,11 @@ export class Barrier extends SharedObject {
   }
 
   #arrive(): Arrival {
+    this.region.check(this);
     for (;;) {
       const round = this.#kernel.barrierRound(this.offset);
       const resets = this.#kernel.barrierResets(this.offset);
-      const index = this.#alive(this.#kernel.barrierArrive(this.offset, this.serial, round));
+      const index = this.#kernel.barrierArrive(this.offset, round);
       if (index === OVER) continue;
       if (index === CLOSED) throw new BrokenBarrierError(this.title);
       if (index === this.parties - 1) this.#wakeAll();
@@ -154,7 +156,7 @@ export class Barrier extends SharedObject {
   }
 
   #arrival(index: number, round: number, resets: number): Arrival {
-    const ended = () => this.#alive(this.#kernel.barrierEnded(this.offset, this.serial, round, resets));
+    const ended = () => this.#kernel.barrierEnded(this.offset, round, resets);
     const arrival: Arrival = {
       index,
       complete: false,
@@ -163,12 +165,13 @@ export class Barrier extends SharedObject {
         object: this,
         set: this.offset + BARRIER_WAITERS,
         attempt: () => {
+          this.region.check(this);
           const said = ended();
           if (said === CLOSED) throw new BrokenBarrierError(this.title);
           return said === DONE ? index : AGAIN;
         },
         abandon: () => {
-          arrival.complete = this.#break(round) === OVER && ended() === DONE;
+          arrival.complete = this.#lives && this.#break(round) === OVER && ended() === DONE;
         },
         passOn: () => false, // the last party wakes all, and so does who breaks it
       },
@@ -177,7 +180,7 @@ export class Barrier extends SharedObject {
   }
 
   #break(round: number): number {
-    const said = this.#kernel.barrierBreak(this.offset, this.serial, round);
+    const said = this.#kernel.barrierBreak(this.offset, round);
     if (said === WAKE) this.#wakeAll();
     return said;
   }
@@ -186,9 +189,9 @@ export class Barrier extends SharedObject {
     this.#parker.wakeAll(this.offset + BARRIER_WAITERS);
   }
 
-  #alive(said: number): number {
-    if (said === FREED) throw new InvalidHandleError(`the barrier at offset ${this.offset} was freed`);
-    return said;
+  /** Whether it was not freed: a wait that ends since it was has nothing to break. */
+  get #lives(): boolean {
+    return this.region.i32[(this.offset + OBJECT_SERIAL) >> 2] === this.serial;
   }
 }
 

@@ -1,8 +1,7 @@
 /**
  * Event: something has happened. Why no waiter misses a set that is cleared at once: ../kernel/event.ts.
  */
-import { DONE, EVENT_BYTES, EVENT_WAITERS, FREED, KIND_EVENT, WAKE } from '../kernel/layout.ts';
-import { InvalidHandleError } from '../memory/errors.ts';
+import { EVENT_BYTES, EVENT_WAITERS, KIND_EVENT, WAKE } from '../kernel/layout.ts';
 import { LivePlace, placement, revives, SharedObject, type SharedObjectOptions } from '../memory/handles.ts';
 import type { Kernel } from '../memory/kernel.ts';
 import type { Place } from '../memory/region.ts';
@@ -41,13 +40,14 @@ export class Event extends SharedObject {
 
   /** Sets it, and wakes all who wait; they are freed even if `clear` follows at once. Nothing happens when it is set already. */
   set(): void {
-    const said = this.#alive(this.#kernel.eventSet(this.offset, this.serial));
-    if (said === WAKE) this.#parker.wakeAll(this.offset + EVENT_WAITERS);
+    this.region.check(this);
+    if (this.#kernel.eventChange(this.offset, 0) === WAKE) this.#parker.wakeAll(this.offset + EVENT_WAITERS);
   }
 
   /** Clears it: who waits from now on waits for the next `set`. */
   clear(): void {
-    this.#alive(this.#kernel.eventClear(this.offset, this.serial));
+    this.region.check(this);
+    this.#kernel.eventChange(this.offset, 1);
   }
 
   /** Blocks the thread until it is set, not at all when it is set now. Throws TimeoutError after `timeout` milliseconds. */
@@ -60,32 +60,31 @@ export class Event extends SharedObject {
 
   /** Waits without blocking the event loop; rejects with TimeoutError or with `signal.reason`. */
   async waitAsync(options?: AsyncWaitOptions): Promise<void> {
-    this.region.check(this);
     return this.#parker.wait(this.#operation(), options);
   }
 
   /** Whether it was set at some instant during the call. */
   get isSet(): boolean {
-    return this.#alive(this.#kernel.eventIsSet(this.offset, this.serial)) === 1;
+    return (this.#changes & 1) === 1;
   }
 
   #operation(): Operation<void> {
-    const seen = this.#kernel.eventSeen(this.offset);
+    const seen = this.#changes;
     return {
       what: `wait for ${this.title}`,
       object: this,
       set: this.offset + EVENT_WAITERS,
       attempt: () => {
-        const said = this.#alive(this.#kernel.eventPassed(this.offset, this.serial, seen));
-        return said === DONE ? undefined : AGAIN;
+        const changes = this.#changes;
+        return changes !== seen || (changes & 1) === 1 ? undefined : AGAIN;
       },
       passOn: () => false, // a set wakes all
     };
   }
 
-  #alive(said: number): number {
-    if (said === FREED) throw new InvalidHandleError(`the event at offset ${this.offset} was freed`);
-    return said;
+  get #changes(): number {
+    this.region.check(this);
+    return this.#kernel.eventChanges(this.offset);
   }
 }
 

@@ -1,8 +1,8 @@
 /**
  * Latch: a gate that opens when enough has happened, once. The count: ../kernel/latch.ts.
  */
-import { BUSY, FREED, KIND_LATCH, LATCH_BYTES, LATCH_COUNT, LATCH_WAITERS, WAKE } from '../kernel/layout.ts';
-import { InvalidHandleError, requireInteger } from '../memory/errors.ts';
+import { BUSY, KIND_LATCH, LATCH_BYTES, LATCH_COUNT, LATCH_WAITERS, WAKE } from '../kernel/layout.ts';
+import { requireInteger } from '../memory/errors.ts';
 import { LivePlace, placement, revives, SharedObject, type SharedObjectOptions } from '../memory/handles.ts';
 import type { Kernel } from '../memory/kernel.ts';
 import type { Place } from '../memory/region.ts';
@@ -55,7 +55,8 @@ export class Latch extends SharedObject {
    */
   countDown(n: number = 1): void {
     requireInteger('n', n, 1, MOST);
-    const said = this.#alive(this.#kernel.latchDown(this.offset, this.serial, n));
+    this.region.check(this);
+    const said = this.#kernel.latchDown(this.offset, n);
     if (said === WAKE) this.#parker.wakeAll(this.offset + LATCH_WAITERS);
     if (said !== BUSY) return;
     const { slot } = this.region;
@@ -79,7 +80,8 @@ export class Latch extends SharedObject {
 
   /** How much was left at some instant during the call; 0 is final. */
   get count(): number {
-    return this.#alive(this.#kernel.latchCount(this.offset, this.serial));
+    this.region.check(this);
+    return this.#kernel.latchCount(this.offset);
   }
 
   #operation(): Operation<void> {
@@ -90,11 +92,6 @@ export class Latch extends SharedObject {
       attempt: () => (this.count === 0 ? undefined : AGAIN),
       passOn: () => false, // the last count wakes all
     };
-  }
-
-  #alive(said: number): number {
-    if (said === FREED) throw new InvalidHandleError(`the latch at offset ${this.offset} was freed`);
-    return said;
   }
 }
 

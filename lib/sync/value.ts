@@ -110,7 +110,8 @@ export class Value<T extends ValueType = ValueType> extends SharedObject {
     for (let seen = this.value; ; ) {
       const next = fn(seen);
       this.#cell.require('the result of fn', next);
-      const before = this.compareExchange(seen, next);
+      this.region.check(this);
+      const before = this.#cell.exchange(this.offset, seen, next);
       if (Object.is(before, seen)) return next;
       seen = before;
     }
@@ -123,7 +124,7 @@ function cellOf(kernel: Kernel, type: ValueType): Cell<number> | Cell<bigint> {
 
 function i32(kernel: Kernel): Cell<number> {
   const require = (argument: string, value: unknown): void => {
-    if (value !== (Number(value) | 0)) requireInteger(argument, value, -(2 ** 31), 2 ** 31 - 1);
+    if (typeof value !== 'number' || (value | 0) !== value) requireInteger(argument, value, -(2 ** 31), 2 ** 31 - 1);
   };
   return {
     load: (at) => kernel.valueLoad(at),
