@@ -40,7 +40,7 @@ export interface BarrierOptions extends SharedObjectOptions {
 interface Arrival {
   readonly index: number;
   readonly operation: Operation<number>;
-  /** Whether all parties had come when this one was about to give up. */
+  /** Whether all parties have come: this one is the last, or was about to give up when they had. */
   complete: boolean;
 }
 
@@ -78,11 +78,9 @@ export class Barrier extends SharedObject {
   wait(options?: WaitOptions): number {
     const timeout = requireWaitOptions(options);
     const arrival = this.#arrive();
-    const { attempt } = arrival.operation;
-    const result = attempt();
+    if (arrival.complete) return arrival.index;
+    const result = spin(arrival.operation.attempt);
     if (result !== AGAIN) return result;
-    const later = spin(attempt);
-    if (later !== AGAIN) return later;
     try {
       return this.#parker.block(arrival.operation, timeout);
     } catch (error) {
@@ -100,6 +98,7 @@ export class Barrier extends SharedObject {
     requireSignal(options?.signal);
     options?.signal?.throwIfAborted();
     const arrival = this.#arrive();
+    if (arrival.complete) return arrival.index;
     try {
       return await this.#parker.wait(arrival.operation, options);
     } catch (error) {
@@ -150,8 +149,9 @@ export class Barrier extends SharedObject {
       const index = this.#kernel.barrierArrive(this.offset, round);
       if (index === OVER) continue;
       if (index === CLOSED) throw new BrokenBarrierError(this.title);
-      if (index === this.parties - 1) this.#wakeAll();
-      return this.#arrival(index, round, resets);
+      const arrival = this.#arrival(index, round, resets);
+      if (arrival.complete) this.#wakeAll();
+      return arrival;
     }
   }
 
@@ -159,7 +159,7 @@ export class Barrier extends SharedObject {
     const ended = () => this.#kernel.barrierEnded(this.offset, round, resets);
     const arrival: Arrival = {
       index,
-      complete: false,
+      complete: index === this.parties - 1,
       operation: {
         what: `wait at ${this.title}`,
         object: this,
