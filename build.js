@@ -11,6 +11,11 @@ const kernelSources = [
   'lib/kernel/pieces.ts',
   'lib/kernel/waiters.ts',
   'lib/kernel/lock.ts',
+  'lib/kernel/semaphore.ts',
+  'lib/kernel/event.ts',
+  'lib/kernel/barrier.ts',
+  'lib/kernel/latch.ts',
+  'lib/kernel/value.ts',
   'lib/kernel/ring.ts',
   'lib/kernel/blocks.ts',
 ];
@@ -23,7 +28,7 @@ async function buildKernel() {
   const { error, stderr } = await asc.main([
     ...kernelSources,
     ...['--outFile', kernel],
-    ...['-O3', '--noAssert', '--runtime', 'stub'],
+    ...['--optimizeLevel', '3', '--shrinkLevel', '1', '--noAssert', '--runtime', 'stub'],
     ...['--enable', 'threads', '--importMemory', '--sharedMemory', '--initialMemory', '1', '--maximumMemory', '65536'],
   ]);
   if (error) fail(`${stderr}`);

@@ -1,4 +1,5 @@
 export {
+  BrokenBarrierError,
   ClosedError,
   CodecError,
   DeadlockError,
@@ -20,4 +21,9 @@ export { Pool } from './pool/pool.ts';
 export { Thread } from './pool/thread.ts';
 export { type Codec, codec } from './queue/codec.ts';
 export { Queue, type QueueOptions } from './queue/queue.ts';
+export { Barrier, type BarrierOptions } from './sync/barrier.ts';
+export { Event } from './sync/event.ts';
+export { Latch, type LatchOptions } from './sync/latch.ts';
 export { Mutex } from './sync/mutex.ts';
+export { type Permit, Semaphore, type SemaphoreOptions } from './sync/semaphore.ts';
+export { type Scalar, Value, type ValueOptions, type ValueType } from './sync/value.ts';

@@ -9,6 +9,7 @@ const table: [errors.RingfenceError, code: string, message: RegExp][] = [
   [new errors.NotOwnerError('not yours'), 'ERR_NOT_OWNER', /^not yours$/],
   [new errors.OwnerDiedError('gone'), 'ERR_OWNER_DIED', /^gone$/],
   [new errors.DeadlockError('for ever'), 'ERR_DEADLOCK', /^for ever$/],
+  [new errors.BrokenBarrierError('barrier "b"'), 'ERR_BROKEN_BARRIER', /^barrier "b" is broken$/],
   [new errors.RegionFullError(900, 256, 640), 'ERR_REGION_FULL', /900 bytes.*640 are left.*256/],
   [new errors.TooManyThreadsError(8), 'ERR_TOO_MANY_THREADS', /all 8 thread slots.*threads/],
   [new errors.MessageTooLargeError(900, 640), 'ERR_MESSAGE_TOO_LARGE', /900 bytes.*640/],

@@ -90,6 +90,47 @@ export const CONTENDED = 0x400; // held, and somebody sleeps
 export const HANDED = 0x800; // given to that thread, who has waited for it for long and does not know yet
 export const STAMP_SHIFT = 12; // above: the low bits of the serial, so that a stale handle fails in the compare-exchange itself
 
+// Semaphore
+export const KIND_SEMAPHORE = 8;
+export const SEMAPHORE_STATE = 8; // 64 bits: available permits in the low half, the turn and its flags in the high half
+export const SEMAPHORE_WAITERS = 64;
+export const SEMAPHORE_MAX = 128; // permits that may be available at the most
+export const SEMAPHORE_SHARES = 192; // one a slot of the threads table
+export const SHARE_SHIFT = 4; // 16 bytes
+export const SHARE_HELD = 0; // 64 bits: permits that the thread took, less those that it gave
+export const SHARE_NEED = 8; // how many it waits for
+export const TURN = 0x3ff; // mask: slot + 1 of the thread that comes first in line, 0 for nobody
+export const CALLED = 0x400; // it was woken, since there was enough for it
+export const RESERVED = 0x800; // nobody else may take permits
+
+// Event
+export const KIND_EVENT = 10;
+export const EVENT_CHANGES = 8; // how often it was set or cleared: odd while it is set
+export const EVENT_WAITERS = 64;
+export const EVENT_BYTES = 128;
+
+// Barrier
+export const KIND_BARRIER = 11;
+export const BARRIER_STATE = 8; // 64 bits: how many have arrived and BROKEN in the low half, the round in the high half
+export const BARRIER_WAITERS = 64;
+export const BARRIER_PARTIES = 128;
+export const BARRIER_RESETS = 132; // how many rounds were given up by a reset
+export const BARRIER_BYTES = 192;
+export const BROKEN = 0x40000000; // somebody who had arrived gave up
+export const OVER = -3; // what an arrival says when the round is another one by now
+
+// Latch
+export const KIND_LATCH = 12;
+export const LATCH_COUNT = 8;
+export const LATCH_WAITERS = 64;
+export const LATCH_BYTES = 128;
+
+// Value
+export const KIND_VALUE = 13;
+export const VALUE_WORD = 8; // 64 bits, of which i32 and u32 use the low half
+export const VALUE_TYPE = 64; // which of VALUE_TYPES in ../sync/value.ts
+export const VALUE_BYTES = 128;
+
 // Queue
 export const QUEUE_MASK = 64; // slots - 1; slots are a power of two and more than the capacity
 export const QUEUE_LIMIT = 68; // 2 * capacity: positions count in twos

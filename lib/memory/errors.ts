@@ -54,6 +54,13 @@ export class DeadlockError extends RingfenceError {
   }
 }
 
+/** Somebody whom a barrier waited for gave up, or it was aborted or reset; `reset()` makes it usable again. */
+export class BrokenBarrierError extends RingfenceError {
+  constructor(what: string) {
+    super('ERR_BROKEN_BARRIER', `${what} is broken`);
+  }
+}
+
 /** The region has no free piece that is large enough. */
 export class RegionFullError extends RingfenceError {
   constructor(asked: number, largest: number, left: number) {

@@ -62,6 +62,34 @@ export interface Kernel {
   blockClaim(queue: number, serial: number, owner: number, from: number): number;
   blockAt(queue: number, index: number): number;
   blockFree(block: number): void;
+  semaphoreAcquire(semaphore: number, serial: number, slot: number, n: number): number;
+  semaphoreAttempt(semaphore: number, serial: number, slot: number, n: number): number;
+  semaphoreRelease(semaphore: number, serial: number, slot: number, n: number): number;
+  semaphoreSettle(semaphore: number, serial: number, from: number, left: number): number;
+  semaphoreAvailable(semaphore: number): number;
+  eventChanges(event: number): number;
+  eventChange(event: number, from: number): number;
+  barrierRound(barrier: number): number;
+  barrierResets(barrier: number): number;
+  barrierArrive(barrier: number, round: number): number;
+  barrierEnded(barrier: number, round: number, resets: number): number;
+  barrierBreak(barrier: number, round: number): number;
+  barrierReset(barrier: number): number;
+  barrierArrived(barrier: number): number;
+  latchDown(latch: number, n: number): number;
+  latchCount(latch: number): number;
+  valueLoad(value: number): number;
+  valueStore(value: number, next: number): void;
+  valueAdd(value: number, n: number): number;
+  valueExchange(value: number, expected: number, next: number): number;
+  valueLoad64(value: number): bigint;
+  valueStore64(value: number, next: bigint): void;
+  valueAdd64(value: number, n: bigint): bigint;
+  valueExchange64(value: number, expected: bigint, next: bigint): bigint;
+  valueLoadF64(value: number): number;
+  valueStoreF64(value: number, next: number): void;
+  valueAddF64(value: number, n: number): number;
+  valueExchangeF64(value: number, expected: number, next: number): number;
 }
 
 let compiled: WebAssembly.Module | undefined;

@@ -6,11 +6,18 @@
  */
 import { isMainThread, threadId } from 'node:worker_threads';
 import {
+  BARRIER_WAITERS,
+  EVENT_WAITERS,
   FREE,
   KIND_ARRAY,
+  KIND_BARRIER,
+  KIND_EVENT,
+  KIND_LATCH,
   KIND_LONG,
   KIND_MUTEX,
   KIND_QUEUE,
+  KIND_SEMAPHORE,
+  LATCH_WAITERS,
   MAGIC,
   MAX_THREADS,
   MUTEX_WAITERS,
@@ -32,6 +39,7 @@ import {
   REGION_UNITS,
   REGION_VERSION,
   REGION_WORDS,
+  SEMAPHORE_WAITERS,
   THREAD_BYTES,
   THREAD_GENERATION,
   UNIT,
@@ -51,6 +59,10 @@ const DEFAULT_THREADS = 64;
 const WAIT_SETS: Readonly<Record<number, readonly number[]>> = {
   [KIND_MUTEX]: [MUTEX_WAITERS],
   [KIND_QUEUE]: [QUEUE_GETTERS, QUEUE_PUTTERS, QUEUE_JOINERS],
+  [KIND_SEMAPHORE]: [SEMAPHORE_WAITERS],
+  [KIND_EVENT]: [EVENT_WAITERS],
+  [KIND_BARRIER]: [BARRIER_WAITERS],
+  [KIND_LATCH]: [LATCH_WAITERS],
 };
 
 /** A constructor of standard typed arrays. */
@@ -316,8 +328,16 @@ export class Region {
         this.kernel.unregister(offset + set, slot);
         this.parker.wakeAll(offset + set);
       }
+      if (kind === KIND_SEMAPHORE) this.#passTurn(offset, slot);
     }
     this.kernel.threadLeave(this.#recordOf(slot));
+  }
+
+  /** The turn of a semaphore goes on to the next in line when the thread that had it is gone. */
+  #passTurn(offset: number, slot: number): void {
+    const serial = this.i32[(offset + OBJECT_SERIAL) >> 2] ?? 0;
+    const next = this.kernel.semaphoreSettle(offset, serial, slot + 1, slot);
+    if (next >= 0) this.parker.unpark(next);
   }
 
   *#objects(): Generator<{ offset: number; kind: number }> {

@@ -9,7 +9,12 @@ import { attach, type Shared } from '../memory/handles.ts';
 import type { Region } from '../memory/region.ts';
 // Whatever a payload may carry must come back to life here, also where the user's module does not import it.
 import '../queue/queue.ts';
+import '../sync/barrier.ts';
+import '../sync/event.ts';
+import '../sync/latch.ts';
 import '../sync/mutex.ts';
+import '../sync/semaphore.ts';
+import '../sync/value.ts';
 import { type Failure, isFailure, pack } from './failure.ts';
 import { isMoved, MOVED_VALUE, type Moved, sendable, transfersOf, whyNotMovable } from './message.ts';
 

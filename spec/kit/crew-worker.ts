@@ -4,7 +4,12 @@ import { attach, share } from '../../lib/memory/handles.ts';
 import type { CrewFunction, FromWorker, Order } from './crew.ts';
 // the classes whose handles may come
 import '../../lib/queue/queue.ts';
+import '../../lib/sync/barrier.ts';
+import '../../lib/sync/event.ts';
+import '../../lib/sync/latch.ts';
 import '../../lib/sync/mutex.ts';
+import '../../lib/sync/semaphore.ts';
+import '../../lib/sync/value.ts';
 
 // The entry of a crew's threads: a thread ends by itself when its function is done and nothing is pending.
 

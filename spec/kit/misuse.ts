@@ -3,12 +3,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { RingfenceError } from '../../lib/memory/errors.ts';
-import { attach, share } from '../../lib/memory/handles.ts';
+import { attach, type SharedObject, share } from '../../lib/memory/handles.ts';
 import { Region } from '../../lib/memory/region.ts';
 import type { Pool } from '../../lib/pool/pool.ts';
 import { codec } from '../../lib/queue/codec.ts';
 import { Queue } from '../../lib/queue/queue.ts';
+import { Barrier } from '../../lib/sync/barrier.ts';
+import { Event } from '../../lib/sync/event.ts';
+import { Latch } from '../../lib/sync/latch.ts';
 import { Mutex } from '../../lib/sync/mutex.ts';
+import { Semaphore } from '../../lib/sync/semaphore.ts';
+import { Value, type ValueType } from '../../lib/sync/value.ts';
 
 /** Something that a program should not do, and the error that it gets. */
 export interface Misuse {
@@ -29,6 +34,11 @@ const locking = new URL('./locking.js', import.meta.url);
 const tasks = new URL('./tasks.js', import.meta.url);
 const queue = (options: object = {}): Queue => new Queue({ capacity: 2, name: 'orders', ...options });
 const mutex = (): Mutex => new Mutex({ name: 'stock' });
+const semaphore = (permits = 2, max?: number): Semaphore => new Semaphore({ permits, max, name: 'seats' });
+const event = (): Event => new Event({ name: 'ready' });
+const latch = (): Latch => new Latch({ count: 2, name: 'loaded' });
+const barrier = (): Barrier => new Barrier({ parties: 2, name: 'phase' });
+const value = (type: ValueType = 'i32'): Value => new Value({ type, name: 'hits' });
 /** An argument that the compiler would not let through. */
 const wrong = (value: unknown): never => value as never;
 const full = (): Queue => {
@@ -85,6 +95,14 @@ const waits: Record<string, (options: { timeout: never }) => unknown> = {
   'with a free mutex': (options) => mutex().with(() => 1, options),
   'lockAsync of a free mutex': (options) => mutex().lockAsync(options),
   'lockAsync of a mutex that is held': (options) => mutex().lock().lockAsync(options),
+  'acquire of permits that are there': (options) => semaphore().acquire(1, options),
+  'acquire of too many permits': (options) => semaphore().acquire(3, options),
+  'acquireAsync of permits that are there': (options) => semaphore().acquireAsync(1, options),
+  'wait for an event': (options) => event().wait(options),
+  'waitAsync for an event': (options) => event().waitAsync(options),
+  'wait for a latch': (options) => latch().wait(options),
+  'wait at a barrier': (options) => barrier().wait(options),
+  'waitAsync at a barrier': (options) => barrier().waitAsync(options),
   'put with room': (options) => queue().put(1, options),
   'put without room': (options) => full().put(2, options),
   'putMany with room': (options) => queue().putMany([1], options),
@@ -133,12 +151,19 @@ const frees = Object.entries({
   size: () => freed(queue()).size,
   share: () => share(freed(queue())),
   free: () => freed(queue()).free(),
+  acquire: () => freed(semaphore()).acquire(),
+  release: () => freed(semaphore()).release(),
+  set: () => freed(event()).set(),
+  waitAsync: () => freed(event()).waitAsync(),
+  countDown: () => freed(latch()).countDown(),
+  'wait at a barrier': () => freed(barrier()).wait(),
+  add: () => freed(value()).add(1),
 }).map(([name, use]) => {
   const row: Misuse = { run: use, error: 'InvalidHandleError', code: 'ERR_INVALID_HANDLE', message: /was freed$/ };
   return [`${name} after free`, row] as const;
 });
 
-function freed<T extends Mutex | Queue>(object: T): T {
+function freed<T extends SharedObject>(object: T): T {
   object.free();
   return object;
 }
@@ -227,6 +252,82 @@ const others: Record<string, Misuse> = {
   },
   'getMany of none': { run: () => queue().getMany(0), error: 'RangeError', message: /^max must be .* got 0$/ },
   'taskDone without an item': { run: () => queue().taskDone(), error: 'RangeError', message: /got 1, there are 0$/ },
+  'release beyond max': {
+    run: () => semaphore(1, 2).release(2),
+    error: 'RangeError',
+    message: /^the thread in slot 0 cannot release 2 to semaphore "seats": 1 are there, 2 are allowed$/,
+  },
+  'release without acquire, of a semaphore with max': {
+    run: () => semaphore(2, 2).release(),
+    error: 'RangeError',
+    message: /^the thread in slot 0 cannot release 1 to semaphore "seats": 2 are there, 2 are allowed$/,
+  },
+  'release of more than 31 bits count': {
+    run: () => semaphore(2 ** 31 - 1).release(),
+    error: 'RangeError',
+    message: /cannot release 1 to semaphore "seats": 2147483647 are there/,
+  },
+  'acquire of more than max': {
+    run: () => semaphore(2, 2).acquire(3),
+    error: 'RangeError',
+    message: /^n must be an integer from 1 to 2: got 3$/,
+  },
+  'release of -1': { run: () => semaphore().release(-1), error: 'RangeError', message: /^n must be .* got -1$/ },
+  'a semaphore of -1 permits': {
+    run: () => semaphore(-1),
+    error: 'RangeError',
+    message: /^permits must be an integer from 0 to 2147483647: got -1$/,
+  },
+  'a semaphore with more permits than max': {
+    run: () => semaphore(3, 2),
+    error: 'RangeError',
+    message: /^permits must be an integer from 0 to 2: got 3$/,
+  },
+  'a barrier of no parties': {
+    run: () => new Barrier({ parties: 0 }),
+    error: 'RangeError',
+    message: /^parties must be an integer from 1 to \d+: got 0$/,
+  },
+  'wait at a barrier that is broken': {
+    run: () => {
+      const one = barrier();
+      one.abort();
+      one.wait();
+    },
+    error: 'BrokenBarrierError',
+    code: 'ERR_BROKEN_BARRIER',
+    message: /^barrier "phase" is broken$/,
+  },
+  'a latch of -1': {
+    run: () => new Latch({ count: -1 }),
+    error: 'RangeError',
+    message: /^count must be an integer from 0 to 2147483647: got -1$/,
+  },
+  'countDown beyond zero': {
+    run: () => latch().countDown(3),
+    error: 'RangeError',
+    message: /^the thread in slot 0 cannot count latch "loaded" down by 3: its count is 2$/,
+  },
+  'a value of no type': {
+    run: () => value(wrong('i16')),
+    error: 'TypeError',
+    message: /^type must be one of i32, u32, i64, f64: got "i16"$/,
+  },
+  'a number that a value cannot hold': {
+    run: () => value('u32').compareExchange(0, -1),
+    error: 'RangeError',
+    message: /^next must be an integer from 0 to 4294967295: got -1$/,
+  },
+  'a number in place of a bigint': {
+    run: () => value('i64').add(1),
+    error: 'TypeError',
+    message: /^n must be a bigint: got 1$/,
+  },
+  'an update that makes no number': {
+    run: () => value('f64').update(() => wrong(undefined)),
+    error: 'TypeError',
+    message: /^the result of fn must be a number: got undefined$/,
+  },
   'a region of -1 bytes': {
     run: () => new Region({ bytes: -1 }),
     error: 'RangeError',
