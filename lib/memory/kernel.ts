@@ -51,6 +51,12 @@ export interface Kernel {
   blockClaim(queue: number, serial: number, owner: number, from: number): number;
   blockAt(queue: number, index: number): number;
   blockFree(block: number): void;
+  waitBegin(record: number, object: number, serial: number, set: number, endless: number, since: number): void;
+  waitEnd(record: number): void;
+  waitTicket(record: number): number;
+  waitSince(record: number): number;
+  threadExit(record: number): void;
+  peek(address: number): number;
 }
 
 let compiled: WebAssembly.Module | undefined;

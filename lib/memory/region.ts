@@ -4,7 +4,7 @@
  * One `WebAssembly.Memory`, its pages committed by the operating system as they are touched. Layout: ../kernel/layout.ts;
  * allocation: ../kernel/pieces.ts.
  */
-import { isMainThread, threadId } from 'node:worker_threads';
+import * as worker from 'node:worker_threads';
 import {
   FREE,
   KIND_ARRAY,
@@ -14,7 +14,6 @@ import {
   MAGIC,
   MAX_THREADS,
   MUTEX_WAITERS,
-  NAME_BYTES,
   OBJECT_HEADER,
   OBJECT_KIND,
   OBJECT_NAME,
@@ -34,14 +33,17 @@ import {
   REGION_WORDS,
   THREAD_BYTES,
   THREAD_GENERATION,
+  THREAD_NAME,
   UNIT,
   USED,
   VERSION,
 } from '../kernel/layout.ts';
 import { InvalidHandleError, RegionFullError, requireInteger, show, TooManyThreadsError } from './errors.ts';
 import { type Kernel, loadKernel } from './kernel.ts';
+import { readName, writeName } from './kinds.ts';
 import { Parker } from './wait.ts';
 
+const { isMainThread, threadId } = worker;
 const PAGE = 65536;
 const MAX_BYTES = 2 ** 31 - PAGE; // addresses are signed 32-bit numbers
 const DEFAULT_BYTES = 64 * 1024 * 1024;
@@ -80,6 +82,18 @@ const attached = new Map<number, WeakRef<Region>>();
 /** Regions that this worker leaves when it exits. */
 const joined = new Set<Region>();
 let current: Region | undefined;
+let threadName = '';
+
+/** @internal What this thread is called in the regions that it joins from now on. */
+export function nameThread(name: string): void {
+  threadName = name;
+}
+
+/** Node tells a worker its own name from version 22.20 and 24.6 on. */
+function nameOfThread(): string {
+  const { threadName: given } = worker as { threadName?: string };
+  return threadName || given || (isMainThread ? 'main' : `worker ${threadId}`);
+}
 
 /**
  * Memory that threads share; everything else in this library lives in one. Most programs use `Region.current` only.
@@ -197,7 +211,7 @@ export class Region {
     const serial = this.kernel.nextSerial();
     this.i32[(offset + OBJECT_KIND) >> 2] = kind;
     this.i32[(offset + OBJECT_SERIAL) >> 2] = serial;
-    this.buffer[offset + OBJECT_NAME] = this.buffer.write(name, offset + OBJECT_NAME + 1, NAME_BYTES);
+    writeName(this.buffer, offset + OBJECT_NAME, name);
     build?.(offset, serial);
     this.kernel.pieceSeal(unit);
     return { region: this, offset, serial };
@@ -294,8 +308,7 @@ export class Region {
 
   /** @internal */
   nameAt(offset: number): string {
-    const length = this.buffer[offset + OBJECT_NAME] ?? 0;
-    return this.buffer.toString('utf8', offset + OBJECT_NAME + 1, offset + OBJECT_NAME + 1 + length);
+    return readName(this.buffer, offset + OBJECT_NAME);
   }
 
   /** @internal */
@@ -318,7 +331,9 @@ export class Region {
       }
       if (kind === KIND_MUTEX && this.kernel.lockOwner(offset) === slot + 1) holds = true;
     }
-    if (!holds) this.kernel.threadLeave(this.#recordOf(slot));
+    const record = this.#recordOf(slot);
+    if (holds) this.kernel.threadExit(record);
+    else this.kernel.threadLeave(record);
   }
 
   *#objects(): Generator<{ offset: number; kind: number }> {
@@ -362,6 +377,7 @@ export class Region {
     const threads = this.#header(REGION_THREADS);
     for (let slot = 0; slot < threads; slot++) {
       if (this.kernel.threadJoin(this.#recordOf(slot), threadId + 1)) {
+        writeName(this.buffer, this.#recordOf(slot) + THREAD_NAME, nameOfThread());
         if (!isMainThread) this.#leaveAtExit();
         return slot;
       }

@@ -4,8 +4,9 @@
  * An operation that cannot go on is one record: where its waiters register, how to try again, whom to tell on leaving.
  * The blocking driver parks the thread between tries, the async driver parks a promise; the kernel knows neither.
  *
- * Block  1. try for a short while: `spin`  2. register  3. try again  4. park on this thread's own word  5. from 2
- *        6. leave: unregister, and pass the wake on if somebody else could use it
+ * Block  1. try for a short while: `spin`  2. register  3. try again  4. publish what this thread waits for; without a
+ *        timeout look for a deadlock, see waitgraph.ts  5. park on this thread's own word  6. from 2
+ *        7. leave: unregister, and pass the wake on if somebody else could use it
  * Async  as above, but all promises of a thread share one `waitAsync` on the thread's word; on a wake the sets whose bit
  *        was taken are tried again, first come first served
  *
@@ -19,8 +20,9 @@ import { defaultMaxListeners, getMaxListeners, setMaxListeners } from 'node:even
 import { availableParallelism } from 'node:os';
 import { MessageChannel } from 'node:worker_threads';
 import { OBJECT_SERIAL, PARKED, THREAD_BYTES, THREAD_PARK } from '../kernel/layout.ts';
-import { requireOptions, requireTimeout, show, TimeoutError } from './errors.ts';
+import { DeadlockError, requireOptions, requireTimeout, show, TimeoutError } from './errors.ts';
 import type { Kernel } from './kernel.ts';
+import { WaitGraph } from './waitgraph.ts';
 
 /** What an attempt returns when the operation cannot go on yet. */
 export const AGAIN: unique symbol = Symbol('again');
@@ -109,6 +111,9 @@ export class Parker {
   readonly #slot: number;
   readonly #record: number;
   readonly #waiters = new Map<number, Waiter[]>();
+  /** Who waits for whom. */
+  readonly graph: WaitGraph;
+  #blocked: Operation<unknown> | undefined; // what the thread's record says
   #next = 0; // the slot to be woken first, so that all get their turn
   #armed = false; // a waitAsync is pending
   #withdrawn = false; // the promises' registrations are withdrawn until the event loop turns
@@ -121,17 +126,19 @@ export class Parker {
     this.#threads = threads;
     this.#slot = slot;
     this.#record = threadsAt + slot * THREAD_BYTES;
+    this.graph = new WaitGraph(kernel, i32.buffer, threadsAt, threads, slot);
   }
 
   /**
    * Blocks the thread until the operation has gone through; throws `TimeoutError` at the deadline, which is `timeout` from now
-   * unless the caller has waited already. The caller has checked the options and tried: see `spin`.
+   * unless the caller has waited already, and `DeadlockError` when that could never be, with no timeout. The caller has checked the options and tried: see `spin`.
    */
   block<R>(operation: Operation<R>, timeout: number, deadline: number = performance.now() + timeout): R {
     this.#withdraw();
     try {
       return this.#park(operation, timeout, deadline);
     } finally {
+      if (this.#blocked === operation) this.#unblocked();
       this.#leave(operation);
       this.#rejoinSoon();
     }
@@ -147,11 +154,29 @@ export class Parker {
         operation.abandon?.();
         throw new TimeoutError(operation.what, timeout);
       }
+      this.#blocks(operation, left === Number.POSITIVE_INFINITY);
       if (this.#kernel.parkBegin(this.#record)) {
         Atomics.wait(this.#i32, this.#parkWord(this.#record), PARKED, left);
         this.#kernel.parkEnd(this.#record);
       }
     }
+  }
+
+  /** Publishes the wait, once unless a wait within it came between; looks for a deadlock before each park. */
+  #blocks(operation: Operation<unknown>, endless: boolean): void {
+    if (this.#blocked !== operation) {
+      this.#blocked = operation;
+      this.graph.begin(operation.object, operation.set, endless);
+    }
+    const deadlock = endless && this.graph.deadlock((slot) => this.unpark(slot));
+    if (!deadlock) return;
+    operation.abandon?.();
+    throw new DeadlockError(deadlock);
+  }
+
+  #unblocked(): void {
+    this.#blocked = undefined;
+    this.graph.end();
   }
 
   /** Resolves when the operation has gone through; never blocks. Waiters of one set are served in their order. */
