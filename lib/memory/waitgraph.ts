@@ -8,13 +8,13 @@
  * Begin  1. publish my wait, with a new ticket  2. before each park, look
  * Look   1. go from my object to its owners, from those that block to their objects, and so on, each thread once
  *        2. at a thread whose ticket is higher than mine go no further, and wake it: it looks, too
- *        3. back at me: read all owners of the cycle again, then all tickets; something else: from 1
+ *        3. back at me: read owners and tickets of the cycle again, since a lock may have been freed meanwhile; else from 1
  *        4. the deadlock is mine to report: the others of it have lower tickets
  *
- * Invariants. Exact: between the first reading of the tickets and the last one every thread of the cycle was blocked, so
- * that none of them let go of anything, and each of the owners was read in that time. Never missed: of the threads of a
- * cycle the last to publish looks when the cycle is there; it follows it back to itself, or to a higher ticket, whose
- * thread looks again, up to the highest. Reported once: only the highest ticket of a cycle reports it.
+ * Invariants. Exact: who has a lower ticket and still waits when I read it has been blocked since before I took mine, and
+ * neither took nor let go of anything since, so all that I read of the cycle was so at one instant. Never missed: of the
+ * threads of a cycle the last to publish looks when the cycle is there; it follows it back to itself, or to a higher
+ * ticket, whose thread looks again, up to the highest. Reported once: only the highest ticket of a cycle reports it.
  */
 import {
   OBJECT_KIND,
@@ -119,7 +119,7 @@ export class WaitGraph {
     return leadsBack(mine) ? path : undefined;
   }
 
-  /** Whether it was a cycle at one instant, and so for ever. */
+  /** Whether it is still there: freeing a lock and repairs after a death are all that can end it. */
   #stands(cycle: readonly Wait[]): boolean {
     const next = (at: number) => cycle[(at + 1) % cycle.length]?.slot ?? -1;
     return cycle.every((wait, at) => this.#owners(wait).includes(next(at))) && cycle.every((wait) => this.#lasts(wait));
