@@ -41,6 +41,8 @@ import {
 import { InvalidHandleError, RegionFullError, requireInteger, show, TooManyThreadsError } from './errors.ts';
 import { type Kernel, loadKernel } from './kernel.ts';
 import { readName, writeName } from './kinds.ts';
+import { takeSnapshot } from './look.ts';
+import type { PoolSnapshot, RegionSnapshot } from './snapshot.ts';
 import { Parker } from './wait.ts';
 
 const { isMainThread, threadId } = worker;
@@ -113,6 +115,7 @@ export class Region {
   /** @internal This thread's slot in the threads table. */ readonly slot: number;
   /** @internal Address of its record. */ readonly record: number;
   /** @internal */ readonly parker: Parker;
+  /** @internal What the pools of this thread show of themselves. */ readonly pools = new Set<() => PoolSnapshot>();
 
   /**
    * Reserves the memory and takes a slot of its threads table for the calling thread.
@@ -188,6 +191,20 @@ export class Region {
     let units = 0;
     for (const piece of this.#pieces()) if (piece.state !== FREE) units += piece.units;
     return units * UNIT;
+  }
+
+  /**
+   * What the region is like just now: its threads and what they wait for, its locks, queues and other objects, and the
+   * pools of this thread. Does not block, stops nobody, and never throws; meanwhile the others go on, so its parts may be of
+   * slightly different times, and what is made or freed just then may be left out. See `formatSnapshot`.
+   *
+   * @example
+   * const { threads } = Region.current.inspect();
+   * const waiting = threads.filter(({ waits }) => waits.some(({ since }) => since && Date.now() - since > 1000));
+   */
+  inspect(): RegionSnapshot {
+    const { kernel, buffer, pools } = this;
+    return takeSnapshot({ kernel, buffer, pools, graph: this.parker.graph, waitSets: WAIT_SETS });
   }
 
   /**

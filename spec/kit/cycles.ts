@@ -1,6 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { MUTEX_WAITERS } from '../../lib/kernel/layout.ts';
 import { DeadlockError } from '../../lib/memory/errors.ts';
+import type { RegionSnapshot } from '../../lib/memory/snapshot.ts';
 import { Queue } from '../../lib/queue/queue.ts';
 import { Mutex } from '../../lib/sync/mutex.ts';
 import { random } from './random.ts';
@@ -133,6 +134,23 @@ export async function holdAndAwait({ first, second, gate }: Pair): Promise<strin
   first.unlock();
   (await waiting).unlock();
   return 'done';
+}
+
+/** Locks and unlocks. */
+export function lockAndLeave({ mutex }: { mutex: Mutex }): string {
+  return outcome(() => mutex.lock().unlock());
+}
+
+/** Looks at the region until the main thread blocks, and puts what it waits for; what it saw. */
+export function lookAndPut({ gate, started }: { gate: Queue<number>; started: Gate }): RegionSnapshot {
+  Atomics.add(started, ENTERED, 1);
+  for (;;) {
+    const snapshot = gate.region.inspect();
+    const main = snapshot.threads.find(({ thread }) => thread === 0);
+    if (!main?.waits.some(({ blocking }) => blocking)) continue;
+    gate.put(1);
+    return snapshot;
+  }
 }
 
 /** Holds what it is given and blocks for ever. */
