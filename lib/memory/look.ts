@@ -52,6 +52,19 @@ interface Activity {
   readonly waits: ReadonlyMap<number, WaitSnapshot[]>;
 }
 
+/** A wait set of an object. */
+interface Aim {
+  readonly offset: number;
+  readonly serial: number;
+  readonly set: number;
+}
+
+/** One who waits; without a wait that was published it is a promise. */
+interface Waiter {
+  readonly slot: number;
+  readonly wait: Wait | undefined;
+}
+
 /** The region as it is about now. */
 export function takeSnapshot(region: Visible): RegionSnapshot {
   const { kernel, buffer } = region;
@@ -112,18 +125,21 @@ function* piecesOf(kernel: Kernel): Generator<{ unit: number; units: number; sta
 
 /** The object in a piece, with the number of its kind; notes in `activity` who waits for it. */
 function objectAt(
-  { kernel, buffer, waitSets }: Visible,
+  region: Visible,
   unit: number,
   bytes: number,
   activity: Activity,
 ): { number: number; object: ObjectSnapshot } | undefined {
+  const { kernel, buffer, waitSets } = region;
   const offset = kernel.pieceAt(unit);
   const serial = kernel.peek(offset + OBJECT_SERIAL);
   const number = kernel.peek(offset + OBJECT_KIND);
   const kind = KINDS[number];
   if (serial === 0 || number === KIND_LONG) return undefined;
-  const sets = (waitSets[number] ?? []).map((set, at) => ({ set, wants: kind?.wants[at] ?? 'wait' }));
-  const found = sets.map(({ set, wants }) => ({ set, wants, slots: waitersOf(kernel, offset, serial, set, activity) }));
+  const found = (waitSets[number] ?? []).map((set, at) => {
+    const waiters = waitersOf(region, { offset, serial, set }, activity);
+    return { wants: kind?.wants[at] ?? 'wait', waiters, slots: waiters.map(({ slot }) => slot) };
+  });
   const object: ObjectSnapshot = {
     kind: kind?.word ?? `kind ${number}`,
     name: readName(buffer, offset + OBJECT_NAME),
@@ -138,37 +154,32 @@ function objectAt(
     kernel.peek(offset + OBJECT_SERIAL) === serial &&
     kernel.peek(offset + OBJECT_KIND) === number;
   if (!same) return undefined;
-  for (const { set, wants, slots } of found) noteWaits(object, set, wants, slots, activity);
+  for (const { wants, waiters } of found) noteWaits(object, wants, waiters, activity);
   return { number, object };
 }
 
-/** Who is in the wait set, or was woken from it and has not gone on yet. */
-function waitersOf(
-  kernel: Kernel,
-  offset: number,
-  serial: number,
-  set: number,
-  { waits, blocked }: Activity,
-): number[] {
+/**
+ * Who is in the wait set, or blocks for it and was just woken. A thread publishes its wait before it registers and until it
+ * has left the set, so who is registered before and after, without a wait, is a promise.
+ */
+function waitersOf({ kernel, graph }: Visible, { offset, serial, set }: Aim, { waits, blocked }: Activity): Waiter[] {
   const some = kernel.waiting(offset + set) !== 0;
-  return [...waits.keys()].filter((slot) => {
-    const wait = blocked.get(slot);
-    const blocks = wait?.object === offset && wait.serial === serial && wait.set === set;
-    return blocks || (some && kernel.isRegistered(offset + set, slot) !== 0);
+  const isIn = (slot: number) => some && kernel.isRegistered(offset + set, slot) !== 0;
+  return [...waits.keys()].flatMap((slot) => {
+    const seen = isIn(slot) ? graph.read(slot) : blocked.get(slot);
+    const wait = seen?.object === offset && seen.serial === serial && seen.set === set ? seen : undefined;
+    return wait || isIn(slot) ? [{ slot, wait }] : [];
   });
 }
 
 function noteWaits(
   { kind, name, offset }: ObjectSnapshot,
-  set: number,
   wants: string,
-  slots: readonly number[],
-  { waits, blocked }: Activity,
+  waiters: readonly Waiter[],
+  { waits }: Activity,
 ): void {
-  for (const slot of slots) {
-    const wait = blocked.get(slot);
-    const blocking = wait?.object === offset && wait.set === set;
-    const how = blocking ? { blocking, timeout: !wait.endless, since: wait.since } : { blocking };
-    waits.get(slot)?.push({ kind, name, offset, wants, ...how });
+  for (const { slot, wait } of waiters) {
+    const how = wait ? { timeout: !wait.endless, since: wait.since } : {};
+    waits.get(slot)?.push({ kind, name, offset, wants, blocking: wait !== undefined, ...how });
   }
 }

@@ -4,9 +4,9 @@
  * An operation that cannot go on is one record: where its waiters register, how to try again, whom to tell on leaving.
  * The blocking driver parks the thread between tries, the async driver parks a promise; the kernel knows neither.
  *
- * Block  1. try for a short while: `spin`  2. register  3. try again  4. publish what this thread waits for; without a
- *        timeout look for a deadlock, see waitgraph.ts  5. park on this thread's own word  6. from 2
- *        7. leave: unregister, and pass the wake on if somebody else could use it
+ * Block  1. try for a short while: `spin`  2. publish what this thread waits for  3. register  4. try again
+ *        5. without a timeout look for a deadlock: see waitgraph.ts  6. park on this thread's own word  7. from 3
+ *        8. leave: unregister, and pass the wake on if somebody else could use it
  * Async  as above, but all promises of a thread share one `waitAsync` on the thread's word; on a wake the sets whose bit
  *        was taken are tried again, first come first served
  *
@@ -113,7 +113,7 @@ export class Parker {
   readonly #waiters = new Map<number, Waiter[]>();
   /** Who waits for whom. */
   readonly graph: WaitGraph;
-  #blocked: Operation<unknown> | undefined; // what the thread's record says
+  #published: Operation<unknown> | undefined; // what this thread's record says
   #next = 0; // the slot to be woken first, so that all get their turn
   #armed = false; // a waitAsync is pending
   #withdrawn = false; // the promises' registrations are withdrawn until the event loop turns
@@ -138,14 +138,16 @@ export class Parker {
     try {
       return this.#park(operation, timeout, deadline);
     } finally {
-      if (this.#blocked === operation) this.#unblocked();
       this.#leave(operation);
+      this.#unpublish();
       this.#rejoinSoon();
     }
   }
 
   #park<R>(operation: Operation<R>, timeout: number, deadline: number): R {
+    const endless = deadline === Number.POSITIVE_INFINITY;
     for (;;) {
+      this.#publish(operation, endless);
       this.#kernel.register(operation.set, this.#slot);
       const result = operation.attempt();
       if (result !== AGAIN) return result;
@@ -154,7 +156,7 @@ export class Parker {
         operation.abandon?.();
         throw new TimeoutError(operation.what, timeout);
       }
-      this.#blocks(operation, left === Number.POSITIVE_INFINITY);
+      if (endless) this.#refuseDeadlock(operation);
       if (this.#kernel.parkBegin(this.#record)) {
         Atomics.wait(this.#i32, this.#parkWord(this.#record), PARKED, left);
         this.#kernel.parkEnd(this.#record);
@@ -162,21 +164,23 @@ export class Parker {
     }
   }
 
-  /** Publishes the wait, once unless a wait within it came between; looks for a deadlock before each park. */
-  #blocks(operation: Operation<unknown>, endless: boolean): void {
-    if (this.#blocked !== operation) {
-      this.#blocked = operation;
-      this.graph.begin(operation.object, operation.set, endless);
-    }
-    const deadlock = endless && this.graph.deadlock((slot) => this.unpark(slot));
-    if (!deadlock) return;
-    operation.abandon?.();
-    throw new DeadlockError(deadlock);
+  /** Once for each wait, and again if a wait of the code that an attempt ran came between. */
+  #publish(operation: Operation<unknown>, endless: boolean): void {
+    if (this.#published === operation) return;
+    this.#published = operation;
+    this.graph.begin(operation.object, operation.set, endless);
   }
 
-  #unblocked(): void {
-    this.#blocked = undefined;
+  #unpublish(): void {
+    this.#published = undefined;
     this.graph.end();
+  }
+
+  #refuseDeadlock(operation: Operation<unknown>): void {
+    const deadlock = this.graph.deadlock((slot) => this.unpark(slot));
+    if (deadlock === undefined) return;
+    operation.abandon?.();
+    throw new DeadlockError(deadlock);
   }
 
   /** Resolves when the operation has gone through; never blocks. Waiters of one set are served in their order. */
