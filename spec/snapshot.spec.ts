@@ -77,7 +77,7 @@ test('a snapshot is printed as tables', () => {
   assert.is(
     formatSnapshot(snapshot),
     `
-region of 64.0 MiB, 4.9 KiB used, 1.5 KiB of it in 2 arrays, at 2026-11-24T17:04:22.500Z
+region of 64.0 MiB, 4.9 KiB used, 1.5 KiB of it in arrays, at 2026-11-24T17:04:22.500Z
 
   slot  thread  name     alive  waits for
      0       0  main     yes
@@ -95,6 +95,20 @@ region of 64.0 MiB, 4.9 KiB used, 1.5 KiB of it in 2 arrays, at 2026-11-24T17:04
   pool   threads  spawned  pending
   cooks        4        1       12`.trimStart(),
   );
+});
+
+test('what is no snapshot is refused', () => {
+  for (const [value, said] of [
+    [undefined, 'undefined'],
+    [new Map(), 'an object (Map)'],
+    ['all', '"all"'],
+  ] as const) {
+    const message = `snapshot must be what region.inspect() gave: got ${said}`;
+    assert.throws(
+      () => formatSnapshot(value as never),
+      (error: Error) => error instanceof TypeError && error.message === message,
+    );
+  }
 });
 
 test('parts that are empty are left out', () => {

@@ -1,6 +1,7 @@
 /**
  * Snapshot: what `region.inspect()` gives, and how it is printed.
  */
+import { show } from './errors.ts';
 
 /** What a region was like at about one time: plain data, which `postMessage` and JSON carry. Threads are given by their slots. */
 export interface RegionSnapshot {
@@ -91,17 +92,19 @@ const COMMON = ['kind', 'name', 'offset', 'bytes', 'waiters', 'waitersTo']; // o
 
 /**
  * The snapshot as tables for people, without the parts that are empty; arrays only by their number. It is what
- * `console.log(region.inspect())` prints.
+ * `console.log(region.inspect())` prints. Throws TypeError for what is no snapshot.
  *
  * @example
  * process.on('SIGUSR2', () => console.error(formatSnapshot(Region.current.inspect())));
  */
 export function formatSnapshot(snapshot: RegionSnapshot): string {
+  if (!Array.isArray(snapshot?.threads as unknown)) {
+    throw new TypeError(`snapshot must be what region.inspect() gave: got ${show(snapshot)}`);
+  }
   const { at, bytes, used, threads, locks, queues, others, pools } = snapshot;
-  const arrays = others.filter(({ kind }) => kind === 'array');
   const who = (slot: number) => nameOf(threads, slot);
   return [
-    `region of ${size(bytes)}, ${size(used)} used, ${size(sum(arrays))} of it in ${arrays.length} arrays, at ${new Date(at).toISOString()}`,
+    `region of ${size(bytes)}, ${size(used)} used${inArrays(others)}, at ${new Date(at).toISOString()}`,
     ...table(
       ['slot', 'thread', 'name', 'alive', 'waits for'],
       threads.map((one) => [
@@ -135,7 +138,7 @@ export function formatSnapshot(snapshot: RegionSnapshot): string {
     ),
     ...table(
       ['object', 'waiting', ''],
-      others.filter((one) => !arrays.includes(one)).map((one) => [title(one), waiters(one), rest(one)]),
+      others.filter(isNoArray).map((one) => [title(one), waiters(one), rest(one)]),
     ),
     ...table(
       ['pool', 'threads', 'spawned', 'pending'],
@@ -185,8 +188,14 @@ function rest(object: ObjectSnapshot, shown: readonly string[] = []): string {
   return more.map(([key, value]) => `${key} ${Array.isArray(value) ? value.join(', ') || 'none' : value}`).join('; ');
 }
 
-function sum(objects: readonly ObjectSnapshot[]): number {
-  return objects.reduce((total, { bytes }) => total + bytes, 0);
+function isNoArray({ kind }: ObjectSnapshot): boolean {
+  return kind !== 'array';
+}
+
+function inArrays(others: readonly ObjectSnapshot[]): string {
+  const arrays = others.filter((one) => !isNoArray(one));
+  const total = arrays.reduce((sum, { bytes }) => sum + bytes, 0);
+  return arrays.length > 0 ? `, ${size(total)} of it in arrays` : '';
 }
 
 function size(bytes: number): string {
