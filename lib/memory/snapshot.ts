@@ -91,7 +91,7 @@ type Row = readonly (string | number)[];
 const COMMON = ['kind', 'name', 'offset', 'bytes', 'waiters', 'waitersTo']; // of every object
 
 /**
- * The snapshot as tables for people, without the parts that are empty; arrays only by their number. It is what
+ * The snapshot as tables for people, without the parts that are empty; of arrays only their sum. It is what
  * `console.log(region.inspect())` prints. Throws TypeError for what is no snapshot.
  *
  * @example
@@ -101,50 +101,44 @@ export function formatSnapshot(snapshot: RegionSnapshot): string {
   if (!Array.isArray(snapshot?.threads as unknown)) {
     throw new TypeError(`snapshot must be what region.inspect() gave: got ${show(snapshot)}`);
   }
-  const { at, bytes, used, threads, locks, queues, others, pools } = snapshot;
-  const who = (slot: number) => nameOf(threads, slot);
+  const { at, bytes, used, others } = snapshot;
   return [
     `region of ${size(bytes)}, ${size(used)} used${inArrays(others)}, at ${new Date(at).toISOString()}`,
-    ...table(
-      ['slot', 'thread', 'name', 'alive', 'waits for'],
-      threads.map((one) => [
-        one.slot,
-        one.thread,
-        one.name,
-        one.alive ? 'yes' : 'no',
-        one.waits.map((wait) => waitText(wait, at)).join('; '),
-      ]),
-    ),
-    ...table(
-      ['lock', 'owner', 'waiting', ''],
-      locks.map((one) => [
-        title(one),
-        one.owner < 0 ? '' : who(one.owner),
-        waiters(one),
-        rest(one, ['locked', 'owner']),
-      ]),
-    ),
-    ...table(
-      ['queue', 'size', 'capacity', 'put', 'got', 'closed', 'waiting'],
-      queues.map((one) => [
-        title(one),
-        one.size,
-        one.capacity,
-        one.put,
-        one.got,
-        one.closed ? 'yes' : '',
-        waiters(one),
-      ]),
-    ),
-    ...table(
-      ['object', 'waiting', ''],
-      others.filter(isNoArray).map((one) => [title(one), waiters(one), rest(one)]),
-    ),
-    ...table(
-      ['pool', 'threads', 'spawned', 'pending'],
-      pools.map((one) => [one.name, one.threads, one.spawned, one.pending]),
-    ),
+    ...table(['slot', 'thread', 'name', 'alive', 'waits for'], threadRows(snapshot)),
+    ...table(['lock', 'owner', 'waiting', ''], lockRows(snapshot)),
+    ...table(['queue', 'size', 'capacity', 'put', 'got', 'closed', 'waiting'], queueRows(snapshot)),
+    ...table(['object', 'waiting', ''], otherRows(snapshot)),
+    ...table(['pool', 'threads', 'spawned', 'pending'], poolRows(snapshot)),
   ].join('\n');
+}
+
+function threadRows({ threads, at }: RegionSnapshot): Row[] {
+  return threads.map(({ slot, thread, name, alive, waits }) => {
+    const waited = waits.map((wait) => waitText(wait, at)).join('; ');
+    return [slot, thread, name, alive ? 'yes' : 'no', waited];
+  });
+}
+
+function lockRows({ locks, threads }: RegionSnapshot): Row[] {
+  return locks.map((lock) => {
+    const owner = lock.owner < 0 ? '' : nameOf(threads, lock.owner);
+    return [title(lock), owner, waiters(lock), rest(lock, ['locked', 'owner'])];
+  });
+}
+
+function queueRows({ queues }: RegionSnapshot): Row[] {
+  return queues.map((queue) => {
+    const { size, capacity, put, got, closed } = queue;
+    return [title(queue), size, capacity, put, got, closed ? 'yes' : '', waiters(queue)];
+  });
+}
+
+function otherRows({ others }: RegionSnapshot): Row[] {
+  return others.filter(isNoArray).map((object) => [title(object), waiters(object), rest(object)]);
+}
+
+function poolRows({ pools }: RegionSnapshot): Row[] {
+  return pools.map(({ name, threads, spawned, pending }) => [name, threads, spawned, pending]);
 }
 
 /** Columns that are as wide as they must be, numbers to the right; nothing when there are no rows. */

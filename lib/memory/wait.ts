@@ -131,7 +131,8 @@ export class Parker {
 
   /**
    * Blocks the thread until the operation has gone through; throws `TimeoutError` at the deadline, which is `timeout` from now
-   * unless the caller has waited already, and `DeadlockError` when that could never be, with no timeout. The caller has checked the options and tried: see `spin`.
+   * unless the caller has waited already, and without a timeout `DeadlockError` when it never could. The caller has checked
+   * the options and tried: see `spin`.
    */
   block<R>(operation: Operation<R>, timeout: number, deadline: number = performance.now() + timeout): R {
     this.#withdraw();
