@@ -10,6 +10,7 @@ const kernel = 'dist/lib/kernel/kernel.wasm';
 const kernelSources = [
   'lib/kernel/pieces.ts',
   'lib/kernel/waiters.ts',
+  'lib/kernel/waits.ts',
   'lib/kernel/lock.ts',
   'lib/kernel/semaphore.ts',
   'lib/kernel/event.ts',

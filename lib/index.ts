@@ -16,6 +16,16 @@ export {
 } from './memory/errors.ts';
 export { attach, type Shared, SharedObject, type SharedObjectOptions, share } from './memory/handles.ts';
 export { Region, type RegionOptions, type TypedArrayConstructor } from './memory/region.ts';
+export {
+  formatSnapshot,
+  type LockSnapshot,
+  type ObjectSnapshot,
+  type PoolSnapshot,
+  type QueueSnapshot,
+  type RegionSnapshot,
+  type ThreadSnapshot,
+  type WaitSnapshot,
+} from './memory/snapshot.ts';
 export type { AsyncWaitOptions, WaitOptions } from './memory/wait.ts';
 export { Pool } from './pool/pool.ts';
 export { Thread } from './pool/thread.ts';

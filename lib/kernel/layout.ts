@@ -21,16 +21,24 @@ export const REGION_PIECES_AT = 28;
 export const REGION_UNITS = 32; // units of 128 bytes behind PIECES_AT
 export const REGION_SERIAL = 64; // counts objects, so that a stale handle is told from a live one
 export const REGION_HIGH = 68; // units that were ever in use; behind it every byte is still zero
+export const REGION_TICKETS = 72; // 64 bits: counts the waits that began, see waits.ts
 export const REGION_WANTED = 128; // 1 when a producer waits for a free piece
 export const REGION_BYTES = 192;
 
 // Thread record: one slot of the threads table
 export const THREAD_CLAIM = 0; // 0, or Node's threadId + 1
 export const THREAD_GENERATION = 4; // how often the slot was given back
+export const THREAD_NAME = 16; // one length byte, then UTF-8: NAME_BYTES of it at the most
 export const THREAD_PARK = 64; // park word, on a line of its own
 export const THREAD_MAIL = 128; // 8 payload bytes on their way into a slot or out of it
 export const THREAD_SENDING = 136; // the block that it tried to send last,
 export const THREAD_SENDING_AS = 140; // and the state that the block had meanwhile
+export const THREAD_WAIT_OBJECT = 160; // while the ticket is not 0, the thread blocks: for which object,
+export const THREAD_WAIT_SERIAL = 164; // its serial,
+export const THREAD_WAIT_SET = 168; // in which of its wait sets,
+export const THREAD_WAIT_ENDLESS = 172; // 1 without a timeout,
+export const THREAD_WAIT_SINCE = 176; // and since when: Date.now(), in 64 bits
+export const THREAD_WAIT_TICKET = 184; // 64 bits: 0, or the number of the wait, which no other has
 export const THREAD_BATCH = 192; // payloads of a batch, 8 bytes each
 export const BATCH = 256; // payloads in one batch at the most
 export const THREAD_BYTES = 2240; // THREAD_BATCH + 8 * BATCH, a multiple of 64

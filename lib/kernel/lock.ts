@@ -166,6 +166,12 @@ export function lockOwner(m: usize): i32 {
   return atomic.load<i32>(m, MUTEX_WORD) & OWNER;
 }
 
+/** slot + 1 of the thread that holds it, knows that, and is not known to be dead; or 0. */
+export function lockHolder(m: usize): i32 {
+  const seen = atomic.load<i32>(m, MUTEX_WORD);
+  return (seen & HANDED) !== 0 || (seen & OWNER) === DEAD ? 0 : seen & OWNER;
+}
+
 /** Whether the caller holds it, and knows that it does. */
 export function lockHeld(m: usize, held: i32): bool {
   return (atomic.load<i32>(m, MUTEX_WORD) & ~CONTENDED) === held;

@@ -11,7 +11,16 @@
  * cleared at any time. Every operation is sequentially consistent: either the waker sees the bit or the waiter sees the
  * change. A wake is a hint: the woken thread looks again.
  */
-import { EMPTY, NOTIFIED, PARKED, REGION_WORDS, THREAD_CLAIM, THREAD_GENERATION, THREAD_PARK } from './layout';
+import {
+  EMPTY,
+  NOTIFIED,
+  PARKED,
+  REGION_WORDS,
+  THREAD_CLAIM,
+  THREAD_GENERATION,
+  THREAD_PARK,
+  THREAD_WAIT_TICKET,
+} from './layout';
 
 function wordOf(set: usize, slot: i32): usize {
   return set + <usize>((slot >> 6) << 3);
@@ -89,6 +98,7 @@ export function threadJoin(record: usize, claim: i32): bool {
 export function threadLeave(record: usize): void {
   atomic.add<i32>(record, 1, THREAD_GENERATION);
   atomic.store<i32>(record, EMPTY, THREAD_PARK);
+  atomic.store<i64>(record, 0, THREAD_WAIT_TICKET);
   atomic.store<i32>(record, 0, THREAD_CLAIM);
 }
 

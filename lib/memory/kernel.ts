@@ -39,6 +39,7 @@ export interface Kernel {
   lockForsake(mutex: number, held: number): void;
   lockKill(mutex: number): void;
   lockOwner(mutex: number): number;
+  lockHolder(mutex: number): number;
   lockHeld(mutex: number, held: number): number;
   ringPut(queue: number, serial: number, payload: number): number;
   ringPutBlock(queue: number, serial: number, me: number, block: number): number;
@@ -90,6 +91,11 @@ export interface Kernel {
   valueStoreF64(value: number, next: number): void;
   valueAddF64(value: number, n: number): number;
   valueExchangeF64(value: number, expected: number, next: number): number;
+  waitBegin(record: number, object: number, serial: number, set: number, endless: number, since: number): void;
+  waitEnd(record: number): void;
+  waitTicket(record: number): number;
+  waitSince(record: number): number;
+  peek(address: number): number;
 }
 
 let compiled: WebAssembly.Module | undefined;

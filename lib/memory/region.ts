@@ -4,7 +4,7 @@
  * One `WebAssembly.Memory`, its pages committed by the operating system as they are touched. Layout: ../kernel/layout.ts;
  * allocation: ../kernel/pieces.ts.
  */
-import { isMainThread, threadId } from 'node:worker_threads';
+import * as worker from 'node:worker_threads';
 import {
   BARRIER_WAITERS,
   EVENT_WAITERS,
@@ -21,7 +21,6 @@ import {
   MAGIC,
   MAX_THREADS,
   MUTEX_WAITERS,
-  NAME_BYTES,
   OBJECT_HEADER,
   OBJECT_KIND,
   OBJECT_NAME,
@@ -42,14 +41,19 @@ import {
   SEMAPHORE_WAITERS,
   THREAD_BYTES,
   THREAD_GENERATION,
+  THREAD_NAME,
   UNIT,
   USED,
   VERSION,
 } from '../kernel/layout.ts';
 import { InvalidHandleError, RegionFullError, requireInteger, show, TooManyThreadsError } from './errors.ts';
 import { type Kernel, loadKernel } from './kernel.ts';
+import { readName, writeName } from './kinds.ts';
+import { takeSnapshot } from './look.ts';
+import type { PoolSnapshot, RegionSnapshot } from './snapshot.ts';
 import { Parker } from './wait.ts';
 
+const { isMainThread, threadId } = worker;
 const PAGE = 65536;
 const MAX_BYTES = 2 ** 31 - PAGE; // addresses are signed 32-bit numbers
 const DEFAULT_BYTES = 64 * 1024 * 1024;
@@ -92,6 +96,18 @@ const attached = new Map<number, WeakRef<Region>>();
 /** Regions that this worker leaves when it exits. */
 const joined = new Set<Region>();
 let current: Region | undefined;
+let threadName = '';
+
+/** @internal What this thread is called in the regions that it joins from now on. */
+export function nameThread(name: string): void {
+  threadName = name;
+}
+
+/** Node tells a worker its own name from version 22.20 and 24.6 on. */
+function nameOfThread(): string {
+  const { threadName: given } = worker as { threadName?: string };
+  return threadName || given || (isMainThread ? 'main' : `worker ${threadId}`);
+}
 
 /**
  * Memory that threads share; everything else in this library lives in one. Most programs use `Region.current` only.
@@ -111,6 +127,7 @@ export class Region {
   /** @internal This thread's slot in the threads table. */ readonly slot: number;
   /** @internal Address of its record. */ readonly record: number;
   /** @internal */ readonly parker: Parker;
+  /** @internal What the pools of this thread show of themselves. */ readonly pools = new Set<() => PoolSnapshot>();
 
   /**
    * Reserves the memory and takes a slot of its threads table for the calling thread.
@@ -189,6 +206,20 @@ export class Region {
   }
 
   /**
+   * What the region is like just now: its threads and what they wait for, its locks, queues and other objects, and the
+   * pools of this thread. Does not block, stops nobody, and never throws; meanwhile the others go on, so its parts may be of
+   * slightly different times, and what is made or freed just then may be left out. See `formatSnapshot`.
+   *
+   * @example
+   * const { threads } = Region.current.inspect();
+   * const waiting = threads.filter(({ waits }) => waits.some(({ since }) => since && Date.now() - since > 1000));
+   */
+  inspect(): RegionSnapshot {
+    const { kernel, buffer, pools } = this;
+    return takeSnapshot({ kernel, buffer, pools, graph: this.parker.graph, waitSets: WAIT_SETS });
+  }
+
+  /**
    * A zeroed typed array in the region, aligned to 64 bytes; post it, or nest it in what you share: every thread sees the
    * same elements. Throws RegionFullError.
    */
@@ -209,7 +240,7 @@ export class Region {
     const serial = this.kernel.nextSerial();
     this.i32[(offset + OBJECT_KIND) >> 2] = kind;
     this.i32[(offset + OBJECT_SERIAL) >> 2] = serial;
-    this.buffer[offset + OBJECT_NAME] = this.buffer.write(name, offset + OBJECT_NAME + 1, NAME_BYTES);
+    writeName(this.buffer, offset + OBJECT_NAME, name);
     build?.(offset, serial);
     this.kernel.pieceSeal(unit);
     return { region: this, offset, serial };
@@ -306,8 +337,7 @@ export class Region {
 
   /** @internal */
   nameAt(offset: number): string {
-    const length = this.buffer[offset + OBJECT_NAME] ?? 0;
-    return this.buffer.toString('utf8', offset + OBJECT_NAME + 1, offset + OBJECT_NAME + 1 + length);
+    return readName(this.buffer, offset + OBJECT_NAME);
   }
 
   /** @internal */
@@ -381,6 +411,7 @@ export class Region {
     const threads = this.#header(REGION_THREADS);
     for (let slot = 0; slot < threads; slot++) {
       if (this.kernel.threadJoin(this.#recordOf(slot), threadId + 1)) {
+        writeName(this.buffer, this.#recordOf(slot) + THREAD_NAME, nameOfThread());
         if (!isMainThread) this.#leaveAtExit();
         return slot;
       }

@@ -4,8 +4,9 @@
  * An operation that cannot go on is one record: where its waiters register, how to try again, whom to tell on leaving.
  * The blocking driver parks the thread between tries, the async driver parks a promise; the kernel knows neither.
  *
- * Block  1. try for a short while: `spin`  2. register  3. try again  4. park on this thread's own word  5. from 2
- *        6. leave: unregister, and pass the wake on if somebody else could use it
+ * Block  1. try for a short while: `spin`  2. publish what this thread waits for  3. register  4. try again
+ *        5. without a timeout look for a deadlock: see waitgraph.ts  6. park on this thread's own word  7. from 3
+ *        8. leave: unregister, and pass the wake on if somebody else could use it
  * Async  as above, but all promises of a thread share one `waitAsync` on the thread's word; on a wake the sets whose bit
  *        was taken are tried again, first come first served
  *
@@ -19,8 +20,9 @@ import { defaultMaxListeners, getMaxListeners, setMaxListeners } from 'node:even
 import { availableParallelism } from 'node:os';
 import { MessageChannel } from 'node:worker_threads';
 import { OBJECT_SERIAL, PARKED, THREAD_BYTES, THREAD_PARK } from '../kernel/layout.ts';
-import { requireOptions, requireTimeout, show, TimeoutError } from './errors.ts';
+import { DeadlockError, requireOptions, requireTimeout, show, TimeoutError } from './errors.ts';
 import type { Kernel } from './kernel.ts';
+import { WaitGraph } from './waitgraph.ts';
 
 /** What an attempt returns when the operation cannot go on yet. */
 export const AGAIN: unique symbol = Symbol('again');
@@ -117,6 +119,9 @@ export class Parker {
   readonly #slot: number;
   readonly #record: number;
   readonly #waiters = new Map<number, Waiter[]>();
+  /** Who waits for whom. */
+  readonly graph: WaitGraph;
+  #published: Operation<unknown> | undefined; // what this thread's record says
   #next = 0; // the slot to be woken first, so that all get their turn
   #armed = false; // a waitAsync is pending
   #withdrawn = false; // the promises' registrations are withdrawn until the event loop turns
@@ -129,11 +134,13 @@ export class Parker {
     this.#threads = threads;
     this.#slot = slot;
     this.#record = threadsAt + slot * THREAD_BYTES;
+    this.graph = new WaitGraph(kernel, i32.buffer, threadsAt, threads, slot);
   }
 
   /**
    * Blocks the thread until the operation has gone through; throws `TimeoutError` at the deadline, which is `timeout` from now
-   * unless the caller has waited already. The caller has checked the options and tried: see `spin`.
+   * unless the caller has waited already, and without a timeout `DeadlockError` when it never could. The caller has checked
+   * the options and tried: see `spin`.
    */
   block<R>(operation: Operation<R>, timeout: number, deadline: number = performance.now() + timeout): R {
     this.#withdraw();
@@ -141,12 +148,15 @@ export class Parker {
       return this.#park(operation, timeout, deadline);
     } finally {
       this.#leave(operation);
+      this.#unpublish();
       this.#rejoinSoon();
     }
   }
 
   #park<R>(operation: Operation<R>, timeout: number, deadline: number): R {
+    const endless = deadline === Number.POSITIVE_INFINITY;
     for (;;) {
+      this.#publish(operation, endless);
       this.#kernel.register(operation.set, this.#slot);
       const result = operation.attempt();
       if (result !== AGAIN) return result;
@@ -155,11 +165,31 @@ export class Parker {
         operation.abandon?.();
         throw new TimeoutError(operation.what, timeout);
       }
+      if (endless) this.#refuseDeadlock(operation);
       if (this.#kernel.parkBegin(this.#record)) {
         Atomics.wait(this.#i32, this.#parkWord(this.#record), PARKED, left);
         this.#kernel.parkEnd(this.#record);
       }
     }
+  }
+
+  /** Once for each wait, and again if a wait of the code that an attempt ran came between. */
+  #publish(operation: Operation<unknown>, endless: boolean): void {
+    if (this.#published === operation) return;
+    this.#published = operation;
+    this.graph.begin(operation.object, operation.set, endless);
+  }
+
+  #unpublish(): void {
+    this.#published = undefined;
+    this.graph.end();
+  }
+
+  #refuseDeadlock(operation: Operation<unknown>): void {
+    const deadlock = this.graph.deadlock((slot) => this.unpark(slot));
+    if (deadlock === undefined) return;
+    operation.abandon?.();
+    throw new DeadlockError(deadlock);
   }
 
   /** Resolves when the operation has gone through; never blocks. Waiters of one set are served in their order. */

@@ -2,6 +2,7 @@ import { Worker, type WorkerOptions } from 'node:worker_threads';
 import { ClosedError, requireInteger, requireTimeout, show, TaskError } from '../memory/errors.ts';
 import { type Shared, share } from '../memory/handles.ts';
 import { Region } from '../memory/region.ts';
+import type { PoolSnapshot } from '../memory/snapshot.ts';
 import { requireSignal, type WaitOptions } from '../memory/wait.ts';
 import { Deadline, within } from './deadline.ts';
 import { flow } from './map.ts';
@@ -101,6 +102,7 @@ export class Pool<M = AnyModule> {
     this.#workerData = share(workerData);
     const all = { ...passed, filename: entry, workerData: this.#boot() };
     this.#threads = new Threads(this.name, all, (threadId) => this.#region.threadExited(threadId));
+    this.#region.pools.add(this.#show);
   }
 
   /**
@@ -234,6 +236,7 @@ export class Pool<M = AnyModule> {
     await within(this.#drained(), 'close', { timeout }).catch(() => {});
     await Promise.all([...this.#spawned].map((thread) => thread.terminate()));
     await this.#threads.end();
+    this.#region.pools.delete(this.#show);
   }
 
   /** `close()`: finishes what was accepted. */
@@ -241,12 +244,18 @@ export class Pool<M = AnyModule> {
     return this.close();
   }
 
+  readonly #show = (): PoolSnapshot => {
+    const { threads, spawned, pending } = this.stats();
+    return { name: this.name, threads, spawned, pending };
+  };
+
   #what(name: string): string {
     return `${name} in pool ${this.name}`;
   }
 
   #boot(call?: Shared<Call>): Boot {
-    const ringfencePool = { region: share(this.#region), module: this.#module, ...(call && { call }) };
+    const region = share(this.#region);
+    const ringfencePool = { region, pool: this.name, module: this.#module, ...(call && { call }) };
     return { ringfencePool, workerData: this.#workerData };
   }
 

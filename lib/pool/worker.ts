@@ -3,10 +3,10 @@ import { extname } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { inspect } from 'node:util';
-import threads, { isMainThread, parentPort } from 'node:worker_threads';
+import threads, { isMainThread, parentPort, threadId } from 'node:worker_threads';
 import { TaskError } from '../memory/errors.ts';
 import { attach, type Shared } from '../memory/handles.ts';
-import type { Region } from '../memory/region.ts';
+import { nameThread, type Region } from '../memory/region.ts';
 // Whatever a payload may carry must come back to life here, also where the user's module does not import it.
 import '../queue/queue.ts';
 import '../sync/barrier.ts';
@@ -34,6 +34,8 @@ export interface Call {
 export interface Boot {
   readonly ringfencePool: {
     readonly region: Shared<Region>;
+    /** The name of the pool. */
+    readonly pool: string;
     /** URL of the worker module. */
     readonly module: string;
     /** Only for a spawned thread: the one call that it exists for. */
@@ -87,6 +89,7 @@ async function ready(): Promise<Exports> {
  */
 async function begin(): Promise<Exports> {
   if (!boot) throw new TaskError('perform runs in the threads of a pool only');
+  nameThread(`${boot.ringfencePool.pool} ${threadId}`);
   attach(boot.ringfencePool.region);
   // The user's module sees the workerData that the user gave, and not what the pool wrapped around it.
   Object.assign(threads, { workerData: attach(boot.workerData as Shared<unknown>) });

@@ -5,6 +5,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { RingfenceError } from '../../lib/memory/errors.ts';
 import { attach, type SharedObject, share } from '../../lib/memory/handles.ts';
 import { Region } from '../../lib/memory/region.ts';
+import { formatSnapshot } from '../../lib/memory/snapshot.ts';
 import type { Pool } from '../../lib/pool/pool.ts';
 import { codec } from '../../lib/queue/codec.ts';
 import { Queue } from '../../lib/queue/queue.ts';
@@ -468,6 +469,11 @@ const others: Record<string, Misuse> = {
     message: /^threads must be .* got 0$/,
   },
   'a pool over no module': { run: () => newPool(wrong(5)), error: 'TypeError', message: /^module must be .* got 5$/ },
+  'formatSnapshot of what is none': {
+    run: () => formatSnapshot(wrong('all')),
+    error: 'TypeError',
+    message: /^snapshot must be what region.inspect\(\) gave: got "all"$/,
+  },
   'run with timeout NaN': {
     run: () => run(tasks, 'square', 1, { timeout: Number.NaN }),
     error: 'RangeError',
