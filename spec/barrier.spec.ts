@@ -1,6 +1,15 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { BARRIER_RESETS, BARRIER_STATE, BARRIER_WAITERS, CLOSED, DONE } from '../lib/kernel/layout.ts';
+import {
+  BARRIER_RESETS,
+  BARRIER_STATE,
+  BARRIER_WAITERS,
+  BROKEN,
+  CLOSED,
+  DONE,
+  OVER,
+  WAKE,
+} from '../lib/kernel/layout.ts';
 import { BrokenBarrierError, InvalidHandleError, TimeoutError } from '../lib/memory/errors.ts';
 import { Barrier } from '../lib/sync/barrier.ts';
 import { Mutex } from '../lib/sync/mutex.ts';
@@ -134,7 +143,7 @@ test('an abort that comes after the last party changes nothing: the round is com
   const stop = new AbortController();
   const first = barrier.waitAsync({ signal: stop.signal });
   assert.is(barrier.wait(), 1);
-  stop.abort('too late');
+  stop.abort(new Error('too late')); // what it must not reject with
   assert.is(await first, 0);
   assert.is(barrier.broken, false);
 });
@@ -170,7 +179,11 @@ test('a waiter that slept through later rounds and a break knows that its own wa
   const resets = kernel.barrierResets(offset);
   for (let n = 0; n < 3; n++) assert.is(kernel.barrierArrive(offset, round + n), 0);
   assert.is(kernel.barrierEnded(offset, round, resets), DONE);
-  kernel.barrierBreak(offset, round + 3);
+  assert.is(kernel.barrierBreak(offset, round), OVER);
+  assert.is(kernel.barrierArrived(offset), 0, 'who gives up too late breaks nothing');
+  assert.is(kernel.barrierBreak(offset, round + 3), WAKE);
+  assert.is(kernel.barrierArrive(offset, round + 3), CLOSED);
+  assert.is(kernel.barrierArrived(offset), BROKEN);
   assert.is(kernel.barrierEnded(offset, round, resets), DONE);
   assert.is(kernel.barrierEnded(offset, round + 3, resets), CLOSED);
   kernel.barrierReset(offset);

@@ -111,6 +111,32 @@ test('the turn goes round over the slots, whoever comes back meanwhile', () => {
   assert.equal(served, [4, 6, 1, 2, 4, 6, 1, 2]);
 });
 
+test('the turn goes to the next waiter in the step that ends it, and one who comes before the settling stands behind', () => {
+  const { acquire, wait, release, settle, unregister } = newLine(0);
+  wait(1, 1);
+  wait(2, 3);
+  release(0, 1);
+  assert.is(settle(), 1);
+  assert.is(wait(1, 1), WAKE);
+  assert.is(wait(6, 1), BUSY, 'before the settling');
+  assert.is(settle(2), -1);
+  unregister(1);
+  assert.is(settle(2, 1), -1);
+  assert.is(release(0, 2), WAKE);
+  assert.is(acquire(3, 1), BUSY, 'kept for slot 2, which slept when it got the turn');
+  assert.is(settle(), -1);
+  assert.is(release(0, 1), WAKE);
+  assert.is(settle(), 2);
+});
+
+test('the next in line is the one behind the slot that gave the turn up, whoever notices it', () => {
+  const { wait, release, settle, unregister } = newLine(0);
+  for (const slot of [1, 2, 6]) assert.is(wait(slot, 1), BUSY);
+  unregister(1);
+  assert.is(release(4, 1), WAKE);
+  assert.is(settle(5), 2);
+});
+
 test('a waiter that leaves, called or not, gives its turn to the next', () => {
   for (const called of [false, true]) {
     const { wait, release, settle, unregister } = newLine(0);

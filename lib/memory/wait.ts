@@ -335,17 +335,7 @@ export class Parker {
   #withdraw(): void {
     if (this.#withdrawn || this.#waiters.size === 0) return;
     this.#withdrawn = true;
-    for (const waiters of this.#waiters.values()) {
-      const operation = waiters[0]?.operation;
-      if (
-        operation &&
-        this.#lives(operation) &&
-        !this.#kernel.unregister(operation.set, this.#slot) &&
-        operation.passOn()
-      ) {
-        this.wake(operation.set);
-      }
-    }
+    for (const [waiter] of this.#waiters.values()) if (waiter) this.#leave(waiter.operation);
   }
 
   /** Not at once: what the promises take must not appear in the middle of the synchronous code that blocked. */
