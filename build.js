@@ -11,6 +11,7 @@ const kernelSources = [
   'lib/kernel/pieces.ts',
   'lib/kernel/waiters.ts',
   'lib/kernel/lock.ts',
+  'lib/kernel/rlock.ts',
   'lib/kernel/ring.ts',
   'lib/kernel/blocks.ts',
 ];

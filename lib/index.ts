@@ -20,3 +20,4 @@ export { Thread } from './pool/thread.ts';
 export { type Codec, codec } from './queue/codec.ts';
 export { Queue, type QueueOptions } from './queue/queue.ts';
 export { Mutex } from './sync/mutex.ts';
+export { RLock } from './sync/rlock.ts';

@@ -61,6 +61,9 @@ export const KIND_ARRAY = 2;
 export const KIND_LONG = 3; // the rest of a message that is longer than a block
 export const KIND_MUTEX = 4;
 export const KIND_QUEUE = 5;
+export const KIND_RLOCK = 6;
+export const KIND_RWLOCK = 7;
+export const KIND_CONDITION = 9;
 
 // Wait set: a bit for each slot of the threads table
 export const WAIT_SET_BYTES = 64;
@@ -83,6 +86,9 @@ export const MUTEX_BYTES = 128;
 export const OWNER = 0x3ff; // mask: slot + 1 of the thread that holds it, 0 for nobody
 export const CONTENDED = 0x400; // held, and somebody sleeps
 export const STAMP_SHIFT = 12; // above: the low bits of the serial, so that a stale handle fails in the compare-exchange itself
+
+// RLock: a mutex, and how often its owner has entered it again
+export const RLOCK_AGAIN = 12; // only the owner writes it; 0 when nobody holds the lock
 
 // Queue
 export const QUEUE_MASK = 64; // slots - 1; slots are the next power of two of the capacity

@@ -51,6 +51,9 @@ export interface Kernel {
   blockClaim(queue: number, serial: number, owner: number, from: number): number;
   blockAt(queue: number, index: number): number;
   blockFree(block: number): void;
+  rlock(mutex: number, free: number, held: number): number;
+  rlockContended(mutex: number, free: number, held: number): number;
+  runlock(mutex: number, free: number, held: number): number;
 }
 
 let compiled: WebAssembly.Module | undefined;

@@ -11,6 +11,7 @@ import {
   KIND_LONG,
   KIND_MUTEX,
   KIND_QUEUE,
+  KIND_RLOCK,
   MAGIC,
   MAX_THREADS,
   MUTEX_WAITERS,
@@ -50,8 +51,12 @@ const DEFAULT_THREADS = 64;
 /** Wait sets of each kind of object, as offsets from it. */
 const WAIT_SETS: Readonly<Record<number, readonly number[]>> = {
   [KIND_MUTEX]: [MUTEX_WAITERS],
+  [KIND_RLOCK]: [MUTEX_WAITERS],
   [KIND_QUEUE]: [QUEUE_GETTERS, QUEUE_PUTTERS, QUEUE_JOINERS],
 };
+
+/** Kinds that have a mutex word, with its owner in it. */
+const LOCKS: ReadonlySet<number> = new Set([KIND_MUTEX, KIND_RLOCK]);
 
 /** A constructor of standard typed arrays. */
 export interface TypedArrayConstructor<T extends ArrayBufferView = ArrayBufferView> {
@@ -285,7 +290,7 @@ export class Region {
     const kind = this.#kindAt(place.offset);
     const sets = (WAIT_SETS[kind] ?? []).map((set) => place.offset + set);
     this.i32[(place.offset + OBJECT_SERIAL) >> 2] = 0;
-    if (kind === KIND_MUTEX) this.kernel.lockKill(place.offset);
+    if (LOCKS.has(kind)) this.kernel.lockKill(place.offset);
     const freed = new InvalidHandleError(`the object at offset ${place.offset} was freed`);
     for (const set of sets) this.parker.rejectAll(set, freed);
     for (const set of sets) this.parker.wakeAll(set);
@@ -316,7 +321,7 @@ export class Region {
         this.kernel.unregister(offset + set, slot);
         this.parker.wakeAll(offset + set);
       }
-      if (kind === KIND_MUTEX && this.kernel.lockOwner(offset) === slot + 1) holds = true;
+      if (LOCKS.has(kind) && this.kernel.lockOwner(offset) === slot + 1) holds = true;
     }
     if (!holds) this.kernel.threadLeave(this.#recordOf(slot));
   }

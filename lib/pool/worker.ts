@@ -10,6 +10,7 @@ import type { Region } from '../memory/region.ts';
 // Whatever a payload may carry must come back to life here, also where the user's module does not import it.
 import '../queue/queue.ts';
 import '../sync/mutex.ts';
+import '../sync/rlock.ts';
 import { type Failure, isFailure, pack } from './failure.ts';
 import { isMoved, MOVED_VALUE, type Moved, sendable, transfersOf, whyNotMovable } from './message.ts';
 

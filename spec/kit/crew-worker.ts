@@ -5,6 +5,7 @@ import type { CrewFunction, FromWorker, Order } from './crew.ts';
 // the classes whose handles may come
 import '../../lib/queue/queue.ts';
 import '../../lib/sync/mutex.ts';
+import '../../lib/sync/rlock.ts';
 
 // The entry of a crew's threads: a thread ends by itself when its function is done and nothing is pending.
 
