@@ -12,6 +12,7 @@ const kernelSources = [
   'lib/kernel/waiters.ts',
   'lib/kernel/lock.ts',
   'lib/kernel/rlock.ts',
+  'lib/kernel/rwlock.ts',
   'lib/kernel/ring.ts',
   'lib/kernel/blocks.ts',
 ];

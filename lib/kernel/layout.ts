@@ -90,6 +90,24 @@ export const STAMP_SHIFT = 12; // above: the low bits of the serial, so that a s
 // RLock: a mutex, and how often its owner has entered it again
 export const RLOCK_AGAIN = 12; // only the owner writes it; 0 when nobody holds the lock
 
+// RwLock: a mutex among writers, its gate, and a line for the reads of each thread
+export const RW_STATE = 128; // of the states below
+export const RW_SLOTS = 132; // slots from here on have never had a handle
+export const RW_READERS = 192; // wait set: threads that wait to read
+export const RW_DRAINING = 256; // wait set: the writer that has the gate, and waits for the readers to leave
+export const RW_LINES = 320;
+export const RW_LINE = 64;
+export const RW_OPEN = 0; // readers enter
+export const RW_BARRED = 1; // a writer waits for the readers to leave
+export const RW_WRITTEN = 2; // a writer is inside
+
+// Line of an RwLock: the reads of one thread
+export const READ_HELD = 0; // reads that it holds; only the thread writes it
+export const READ_TURN = 4; // of the states below
+export const READ_NO_TURN = 0; // it does not wait
+export const READ_WAITING = 1; // it waits behind a writer
+export const READ_ADMITTED = 2; // that writer has left: the next one waits for this thread
+
 // Queue
 export const QUEUE_MASK = 64; // slots - 1; slots are the next power of two of the capacity
 export const QUEUE_LIMIT = 68; // 2 * capacity: positions count in twos

@@ -54,6 +54,18 @@ export interface Kernel {
   rlock(mutex: number, free: number, held: number): number;
   rlockContended(mutex: number, free: number, held: number): number;
   runlock(mutex: number, free: number, held: number): number;
+  rwJoin(rwlock: number, slot: number): void;
+  rwForget(rwlock: number, slot: number): number;
+  readLock(rwlock: number, serial: number, slot: number): number;
+  readUnlock(rwlock: number, serial: number, slot: number): number;
+  readHeld(rwlock: number, slot: number): number;
+  readDecline(rwlock: number, slot: number): number;
+  readAdmit(rwlock: number): number;
+  writeBar(rwlock: number, serial: number, slot: number): number;
+  writeEnter(rwlock: number, serial: number): number;
+  drained(rwlock: number): number;
+  writing(rwlock: number): number;
+  writeOpen(rwlock: number): void;
 }
 
 let compiled: WebAssembly.Module | undefined;

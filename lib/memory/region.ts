@@ -12,6 +12,7 @@ import {
   KIND_MUTEX,
   KIND_QUEUE,
   KIND_RLOCK,
+  KIND_RWLOCK,
   MAGIC,
   MAX_THREADS,
   MUTEX_WAITERS,
@@ -33,6 +34,8 @@ import {
   REGION_UNITS,
   REGION_VERSION,
   REGION_WORDS,
+  RW_DRAINING,
+  RW_READERS,
   THREAD_BYTES,
   THREAD_GENERATION,
   UNIT,
@@ -52,11 +55,12 @@ const DEFAULT_THREADS = 64;
 const WAIT_SETS: Readonly<Record<number, readonly number[]>> = {
   [KIND_MUTEX]: [MUTEX_WAITERS],
   [KIND_RLOCK]: [MUTEX_WAITERS],
+  [KIND_RWLOCK]: [MUTEX_WAITERS, RW_READERS, RW_DRAINING],
   [KIND_QUEUE]: [QUEUE_GETTERS, QUEUE_PUTTERS, QUEUE_JOINERS],
 };
 
 /** Kinds that have a mutex word, with its owner in it. */
-const LOCKS: ReadonlySet<number> = new Set([KIND_MUTEX, KIND_RLOCK]);
+const LOCKS: ReadonlySet<number> = new Set([KIND_MUTEX, KIND_RLOCK, KIND_RWLOCK]);
 
 /** A constructor of standard typed arrays. */
 export interface TypedArrayConstructor<T extends ArrayBufferView = ArrayBufferView> {
@@ -317,6 +321,7 @@ export class Region {
     if (slot < 0) return;
     let holds = false;
     for (const { offset, kind } of this.#objects()) {
+      if (kind === KIND_RWLOCK && this.kernel.rwForget(offset, slot) > 0) holds = true;
       for (const set of WAIT_SETS[kind] ?? []) {
         this.kernel.unregister(offset + set, slot);
         this.parker.wakeAll(offset + set);

@@ -11,6 +11,7 @@ import type { Region } from '../memory/region.ts';
 import '../queue/queue.ts';
 import '../sync/mutex.ts';
 import '../sync/rlock.ts';
+import '../sync/rwlock.ts';
 import { type Failure, isFailure, pack } from './failure.ts';
 import { isMoved, MOVED_VALUE, type Moved, sendable, transfersOf, whyNotMovable } from './message.ts';
 

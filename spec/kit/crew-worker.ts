@@ -6,6 +6,7 @@ import type { CrewFunction, FromWorker, Order } from './crew.ts';
 import '../../lib/queue/queue.ts';
 import '../../lib/sync/mutex.ts';
 import '../../lib/sync/rlock.ts';
+import '../../lib/sync/rwlock.ts';
 
 // The entry of a crew's threads: a thread ends by itself when its function is done and nothing is pending.
 

@@ -1,7 +1,9 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { type RingfenceError, TimeoutError } from '../../lib/memory/errors.ts';
 import type { LockFace } from '../../lib/sync/inner.ts';
+import type { Mutex } from '../../lib/sync/mutex.ts';
 import type { RLock } from '../../lib/sync/rlock.ts';
+import type { RwLock } from '../../lib/sync/rwlock.ts';
 import { crew } from './crew.ts';
 import { ENTERED, type Gate, newGate, OPEN } from './tasks.ts';
 import { until } from './until.ts';
@@ -122,4 +124,120 @@ export function visitFace({ lock, face }: Facing): { tried: boolean; unlock: str
   } catch (error) {
     return { tried, unlock: (error as RingfenceError).code };
   }
+}
+
+export interface Sharing {
+  readonly lock: RwLock;
+  /** Two plain words that are equal whenever nobody writes. */
+  readonly words: Int32Array;
+  readonly times: number;
+}
+
+/** Blocks to read and to write; how often it wrote. Throws when it sees a write half done. */
+export function readAndWrite({ lock, words, times }: Sharing, index: number): number {
+  let writes = 0;
+  for (let i = index; i < times + index; i++) {
+    if (i % 4 === 0) {
+      lock.write.lock();
+      words[0] = (words[0] ?? 0) + 1;
+      words[1] = (words[1] ?? 0) + 1;
+      lock.write.unlock();
+      writes++;
+    } else lock.read.with(() => lock.read.with(() => checkWords(words)));
+  }
+  return writes;
+}
+
+function checkWords(words: Int32Array): void {
+  if (words[0] !== words[1]) throw new Error(`saw ${words[0]} and ${words[1]}: a write half done`);
+}
+
+/** As above in tasks that leave their thread under the lock, and give up at all moments. */
+export async function readAndWriteInTasks({ lock, words, times }: Sharing, index: number): Promise<number> {
+  let writes = 0;
+  const write = async () => {
+    words[0] = (words[0] ?? 0) + 1;
+    await turn();
+    words[1] = (words[1] ?? 0) + 1;
+    writes++;
+  };
+  const read = async () => {
+    checkWords(words);
+    await turn();
+    checkWords(words);
+  };
+  const task = async (number: number) => {
+    for (let i = number; i < times / 4 + number; i++) {
+      const controller = new AbortController();
+      const face = i % 4 === 0 ? lock.write : lock.read;
+      const options = i % 3 === 0 ? { timeout: i % 4, signal: controller.signal } : {};
+      const done = face.withAsync(i % 4 === 0 ? write : read, options).catch(expected);
+      if (i % 2 === 0) await turn();
+      controller.abort('enough');
+      await done;
+    }
+  };
+  await Promise.all([task(index), task(index + 1), task(index + 2), task(index + 3)]);
+  return writes;
+}
+
+/** Threads of both kinds, and threads that give up while they block. */
+export function readAndWriteAnyWay(sharing: Sharing, index: number): number | Promise<number> {
+  if (index % 3 === 0) return readAndWrite(sharing, index);
+  if (index % 3 === 1) return readAndWriteInTasks(sharing, index);
+  return readAndWriteImpatiently(sharing, index);
+}
+
+function readAndWriteImpatiently({ lock, words, times }: Sharing, index: number): number {
+  let writes = 0;
+  const write = () => {
+    words[0] = (words[0] ?? 0) + 1;
+    words[1] = (words[1] ?? 0) + 1;
+    writes++;
+  };
+  for (let i = index; i < times + index; i++) {
+    try {
+      if (i % 4 === 0) lock.write.with(write, { timeout: (i % 16) / 16 });
+      else if (i % 4 === 1) {
+        if (lock.write.tryLock()) {
+          write();
+          lock.write.unlock();
+        }
+      } else lock.read.with(() => checkWords(words), { timeout: (i % 3) / 8 });
+    } catch (error) {
+      expected(error);
+    }
+  }
+  return writes;
+}
+
+export const READ = 1;
+export const WRITE = 2;
+
+/** Blocks for a face, and writes down what it did, in the order of all. */
+export function logEntry({ lock, face, log }: { lock: RwLock; face: 'read' | 'write'; log: Int32Array }): void {
+  lock[face].with(() => {
+    log[1 + Atomics.add(log, 0, 1)] = face === 'read' ? READ : WRITE;
+  });
+}
+
+/** Waits for a read by a promise, and blocks for the mutex meanwhile. */
+export async function readLaterAndBlock({
+  lock,
+  mutex,
+  gate,
+}: {
+  lock: RwLock;
+  mutex: Mutex;
+  gate: Gate;
+}): Promise<void> {
+  const read = lock.read.lockAsync();
+  Atomics.add(gate, ENTERED, 1);
+  while (Atomics.load(gate, OPEN) === 0);
+  mutex.lock().unlock();
+  (await read).unlock();
+}
+
+export function unlockFace({ lock, face }: { lock: object; face: string }): void {
+  faceOf(lock, face).unlock();
 }
