@@ -13,6 +13,7 @@ const kernelSources = [
   'lib/kernel/lock.ts',
   'lib/kernel/rlock.ts',
   'lib/kernel/rwlock.ts',
+  'lib/kernel/condition.ts',
   'lib/kernel/ring.ts',
   'lib/kernel/blocks.ts',
 ];

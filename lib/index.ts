@@ -19,6 +19,7 @@ export { Pool } from './pool/pool.ts';
 export { Thread } from './pool/thread.ts';
 export { type Codec, codec } from './queue/codec.ts';
 export { Queue, type QueueOptions } from './queue/queue.ts';
+export { Condition, type ConditionOptions } from './sync/condition.ts';
 export type { LockFace } from './sync/inner.ts';
 export { Mutex } from './sync/mutex.ts';
 export { RLock } from './sync/rlock.ts';

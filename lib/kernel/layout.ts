@@ -108,6 +108,14 @@ export const READ_NO_TURN = 0; // it does not wait
 export const READ_WAITING = 1; // it waits behind a writer
 export const READ_ADMITTED = 2; // that writer has left: the next one waits for this thread
 
+// Condition
+export const CONDITION_MUTEX = 8; // address of its mutex,
+export const CONDITION_MUTEX_SERIAL = 12; // which one that is,
+export const CONDITION_MUTEX_KIND = 64; // and of which kind
+export const CONDITION_NEXT = 68; // the slot to be notified first, so that all get their turn
+export const CONDITION_WAITERS = 128; // wait set
+export const CONDITION_COUNTS = 192; // a 64-bit word for each slot: how many wait, and how many of them were notified
+
 // Queue
 export const QUEUE_MASK = 64; // slots - 1; slots are the next power of two of the capacity
 export const QUEUE_LIMIT = 68; // 2 * capacity: positions count in twos

@@ -66,6 +66,11 @@ export interface Kernel {
   drained(rwlock: number): number;
   writing(rwlock: number): number;
   writeOpen(rwlock: number): void;
+  conditionEnter(condition: number, serial: number, slot: number): number;
+  conditionTake(condition: number, serial: number, slot: number): number;
+  conditionNotify(condition: number): number;
+  conditionLeave(condition: number, slot: number): number;
+  conditionForget(condition: number, slot: number): number;
 }
 
 let compiled: WebAssembly.Module | undefined;

@@ -6,8 +6,10 @@
  */
 import { isMainThread, threadId } from 'node:worker_threads';
 import {
+  CONDITION_WAITERS,
   FREE,
   KIND_ARRAY,
+  KIND_CONDITION,
   KIND_LONG,
   KIND_MUTEX,
   KIND_QUEUE,
@@ -56,6 +58,7 @@ const WAIT_SETS: Readonly<Record<number, readonly number[]>> = {
   [KIND_MUTEX]: [MUTEX_WAITERS],
   [KIND_RLOCK]: [MUTEX_WAITERS],
   [KIND_RWLOCK]: [MUTEX_WAITERS, RW_READERS, RW_DRAINING],
+  [KIND_CONDITION]: [CONDITION_WAITERS],
   [KIND_QUEUE]: [QUEUE_GETTERS, QUEUE_PUTTERS, QUEUE_JOINERS],
 };
 
@@ -321,6 +324,7 @@ export class Region {
     if (slot < 0) return;
     let holds = false;
     for (const { offset, kind } of this.#objects()) {
+      if (kind === KIND_CONDITION) this.#notifyInPlaceOf(offset, slot);
       if (kind === KIND_RWLOCK && this.kernel.rwForget(offset, slot) > 0) holds = true;
       for (const set of WAIT_SETS[kind] ?? []) {
         this.kernel.unregister(offset + set, slot);
@@ -329,6 +333,12 @@ export class Region {
       if (LOCKS.has(kind) && this.kernel.lockOwner(offset) === slot + 1) holds = true;
     }
     if (!holds) this.kernel.threadLeave(this.#recordOf(slot));
+  }
+
+  /** The notifications that the thread in `slot` had and did not use go to others, who look when they are woken. */
+  #notifyInPlaceOf(condition: number, slot: number): void {
+    const lost = this.kernel.conditionForget(condition, slot);
+    for (let left = lost; left > 0; left--) this.kernel.conditionNotify(condition);
   }
 
   *#objects(): Generator<{ offset: number; kind: number }> {

@@ -9,6 +9,7 @@ import { attach, type Shared } from '../memory/handles.ts';
 import type { Region } from '../memory/region.ts';
 // Whatever a payload may carry must come back to life here, also where the user's module does not import it.
 import '../queue/queue.ts';
+import '../sync/condition.ts';
 import '../sync/mutex.ts';
 import '../sync/rlock.ts';
 import '../sync/rwlock.ts';

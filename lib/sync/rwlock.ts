@@ -205,7 +205,7 @@ class WriteFace extends Face {
     if (this.#bar() !== AGAIN) return this;
     const operation = this.#operation();
     try {
-      const left = { ...options, timeout: Math.max(0, deadline - performance.now()) };
+      const left = { ...options, timeout: Math.max(0, Math.ceil(deadline - performance.now())) };
       return await this.object.region.parker.wait(operation, left);
     } catch (error) {
       throw error instanceof TimeoutError ? new TimeoutError(operation.what, timeout) : error;

@@ -4,6 +4,7 @@ import { attach, share } from '../../lib/memory/handles.ts';
 import type { CrewFunction, FromWorker, Order } from './crew.ts';
 // the classes whose handles may come
 import '../../lib/queue/queue.ts';
+import '../../lib/sync/condition.ts';
 import '../../lib/sync/mutex.ts';
 import '../../lib/sync/rlock.ts';
 import '../../lib/sync/rwlock.ts';
