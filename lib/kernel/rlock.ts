@@ -11,16 +11,11 @@
  * the word that it is not the owner.
  */
 import { BUSY, DONE, MUTEX_WORD, OWNER, RLOCK_AGAIN, STAMP_SHIFT } from './layout';
-import { lock, lockContended, unlock } from './lock';
+import { lock, unlock } from './lock';
 
 /** DONE or BUSY; `free` and `held` are the words of the mutex before and after. */
 export function rlock(m: usize, free: i32, held: i32): i32 {
-  return lock(m, free, held) === DONE ? DONE : enterAgain(m, held);
-}
-
-/** DONE, BUSY or FREED; the caller is registered in the wait set. */
-export function rlockContended(m: usize, free: i32, held: i32): i32 {
-  return enterAgain(m, held) === DONE ? DONE : lockContended(m, free, held);
+  return lock(m, free, held) === DONE ? DONE : rlockAgain(m, held);
 }
 
 /** DONE, or BUSY when it is for `unlockContended` to say why. */
@@ -32,7 +27,8 @@ export function runlock(m: usize, free: i32, held: i32): i32 {
   return DONE;
 }
 
-function enterAgain(m: usize, held: i32): i32 {
+/** DONE, or BUSY when this thread does not hold it: a waiter of it then goes on as one of a mutex. */
+export function rlockAgain(m: usize, held: i32): i32 {
   if (!owns(m, held)) return BUSY;
   store<i32>(m, load<i32>(m, RLOCK_AGAIN) + 1, RLOCK_AGAIN);
   return DONE;

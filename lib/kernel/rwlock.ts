@@ -125,12 +125,10 @@ export function readAdmit(l: usize): i32 {
   return slot;
 }
 
-/** The gate's owner keeps readers out, also the waiting ones of its own thread. Then as `writeEnter`. */
-export function writeBar(l: usize, serial: i32, slot: i32): i32 {
-  if (load<i32>(l, OBJECT_SERIAL) !== serial) return FREED;
+/** The gate's owner keeps readers out, also the waiting ones of its own thread; next it tries to enter. */
+export function writeBar(l: usize, slot: i32): void {
   atomic.cmpxchg<i32>(lineOf(l, slot), READ_ADMITTED, READ_WAITING, READ_TURN);
   atomic.store<i32>(l, RW_BARRED, RW_STATE);
-  return writeEnter(l, serial);
 }
 
 /** DONE, FREED, or BUSY while somebody reads or was admitted. */

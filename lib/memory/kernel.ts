@@ -52,7 +52,7 @@ export interface Kernel {
   blockAt(queue: number, index: number): number;
   blockFree(block: number): void;
   rlock(mutex: number, free: number, held: number): number;
-  rlockContended(mutex: number, free: number, held: number): number;
+  rlockAgain(mutex: number, held: number): number;
   runlock(mutex: number, free: number, held: number): number;
   rwJoin(rwlock: number, slot: number): void;
   rwForget(rwlock: number, slot: number): number;
@@ -61,7 +61,7 @@ export interface Kernel {
   readHeld(rwlock: number, slot: number): number;
   readDecline(rwlock: number, slot: number): number;
   readAdmit(rwlock: number): number;
-  writeBar(rwlock: number, serial: number, slot: number): number;
+  writeBar(rwlock: number, slot: number): void;
   writeEnter(rwlock: number, serial: number): number;
   drained(rwlock: number): number;
   writing(rwlock: number): number;

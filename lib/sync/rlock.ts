@@ -153,12 +153,14 @@ export class RLock extends SharedObject implements LockFace {
       what: `lock of ${this.title}`,
       object: this,
       set: this.#set,
-      attempt: () => this.#locked(this.#kernel.rlockContended(this.offset, this.#free, this.#held)),
+      attempt: () => this.#attempt(),
       passOn: () => this.#kernel.lockAbandon(this.offset, this.#free) === WAKE,
     };
   }
 
-  #locked(said: number): this | typeof AGAIN {
+  #attempt(): this | typeof AGAIN {
+    if (this.#kernel.rlockAgain(this.offset, this.#held) === DONE) return this;
+    const said = this.#kernel.lockContended(this.offset, this.#free, this.#held);
     if (said === FREED) throw new InvalidHandleError(`the rlock at offset ${this.offset} was freed`);
     return said === DONE ? this : AGAIN;
   }

@@ -231,16 +231,16 @@ class WriteFace extends Face {
     return region.kernel.readHeld(offset, region.slot) > 0;
   }
 
+  /** The gate is had: keeps later readers out, and enters if nobody reads. */
   #bar(): this | typeof AGAIN {
-    const { region, offset, serial } = this.object;
-    return this.#said(region.kernel.writeBar(offset, serial, region.slot));
+    const { region, offset } = this.object;
+    region.check(this.object); // it may have been freed since a promise got the gate
+    region.kernel.writeBar(offset, region.slot);
+    return this.#enter();
   }
 
   #enter(): this | typeof AGAIN {
-    return this.#said(this.object.region.kernel.writeEnter(this.object.offset, this.object.serial));
-  }
-
-  #said(said: number): this | typeof AGAIN {
+    const said = this.object.region.kernel.writeEnter(this.object.offset, this.object.serial);
     if (said === FREED) throw this.freed();
     return said === DONE ? this : AGAIN;
   }
