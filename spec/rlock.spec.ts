@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { MUTEX_WAITERS, RLOCK_AGAIN } from '../lib/kernel/layout.ts';
+import { MUTEX_WAITERS, RLOCK_AGAIN, STAMP_SHIFT } from '../lib/kernel/layout.ts';
 import { InvalidHandleError, NotOwnerError, TimeoutError } from '../lib/memory/errors.ts';
 import { attach, share } from '../lib/memory/handles.ts';
 import { Region } from '../lib/memory/region.ts';
@@ -136,6 +136,25 @@ test('tasks that wait for another thread all enter when this thread gets the loc
     for (let entry = 0; entry < 3; entry++) lock.unlock();
     assert.equal([lock.locked, waiting(lock)], [false, false]);
   }
+});
+
+test('a task that waits enters with its thread, also when the wake went to another thread', async () => {
+  const lock = newLock();
+  const { offset, serial } = lock;
+  const free = serial << STAMP_SHIFT;
+  const other = free | 8; // a thread in slot 7
+  region.kernel.lock(offset, free, other);
+  const task = lock.lockAsync();
+  await until(() => waiting(lock));
+  region.kernel.unlockContended(offset, free, other);
+  assert.is(lock.tryLock(), true);
+  let entered = false;
+  task.then(() => (entered = true));
+  for (let turns = 0; turns < 3; turns++) await turn();
+  assert.equal([entered, again(lock)], [true, 1]);
+  lock.unlock();
+  lock.unlock();
+  assert.equal([lock.locked, waiting(lock)], [false, false]);
 });
 
 test('with gives the result of its function, and unlocks once when it throws', async () => {

@@ -17,7 +17,7 @@
  * Write   1. lock the gate, a mutex: see ./lock.ts  2. bar  3. when no line shows a read or an admitted thread, enter;
  *         else wait until then  4. who gives up opens, admits and unlocks as below
  * Unlock  1. open  2. admit: each registered thread that waits is marked and woken  3. unlock the gate
- * Decline an admitted thread that blocks or gives up takes its mark back, and wakes the writer
+ * Decline a thread that blocks elsewhere or gives up takes its mark back; if it was admitted, it wakes the writer
  *
  * Invariants: a line's reads are written by its thread only. A reader stores its read and then looks at the state, a writer
  * stores the state and then looks at the lines, all sequentially consistent: one of them sees the other. Threads are admitted
@@ -125,9 +125,8 @@ export function readAdmit(l: usize): i32 {
   return slot;
 }
 
-/** The gate's owner keeps readers out, also the waiting ones of its own thread; next it tries to enter. */
-export function writeBar(l: usize, slot: i32): void {
-  atomic.cmpxchg<i32>(lineOf(l, slot), READ_ADMITTED, READ_WAITING, READ_TURN);
+/** The gate's owner keeps readers out; next it tries to enter. */
+export function writeBar(l: usize): void {
   atomic.store<i32>(l, RW_BARRED, RW_STATE);
 }
 

@@ -61,7 +61,7 @@ export interface Kernel {
   readHeld(rwlock: number, slot: number): number;
   readDecline(rwlock: number, slot: number): number;
   readAdmit(rwlock: number): number;
-  writeBar(rwlock: number, slot: number): void;
+  writeBar(rwlock: number): void;
   writeEnter(rwlock: number, serial: number): number;
   drained(rwlock: number): number;
   writing(rwlock: number): number;

@@ -235,7 +235,7 @@ class WriteFace extends Face {
   #bar(): this | typeof AGAIN {
     const { region, offset } = this.object;
     region.check(this.object); // it may have been freed since a promise got the gate
-    region.kernel.writeBar(offset, region.slot);
+    region.kernel.writeBar(offset);
     return this.#enter();
   }
 

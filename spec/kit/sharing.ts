@@ -143,7 +143,8 @@ export function readAndWrite({ lock, words, times }: Sharing, index: number): nu
       words[1] = (words[1] ?? 0) + 1;
       lock.write.unlock();
       writes++;
-    } else lock.read.with(() => lock.read.with(() => checkWords(words)));
+    } else if (i % 4 === 1) lock.read.with(() => lock.read.with(() => checkWords(words)));
+    else lock.read.with(() => checkWords(words));
   }
   return writes;
 }
