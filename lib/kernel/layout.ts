@@ -68,6 +68,9 @@ export const KIND_ARRAY = 2;
 export const KIND_LONG = 3; // the rest of a message that is longer than a block
 export const KIND_MUTEX = 4;
 export const KIND_QUEUE = 5;
+export const KIND_RLOCK = 6;
+export const KIND_RWLOCK = 7;
+export const KIND_CONDITION = 9;
 
 // Wait set: a bit for each slot of the threads table
 export const WAIT_SET_BYTES = 64;
@@ -97,6 +100,36 @@ export const DEAD = 0x3ff; // in place of an owner, here and in the claims of a 
 export const CONTENDED = 0x400; // held, and somebody sleeps
 export const HANDED = 0x800; // given to that thread, who has waited for it for long and does not know yet
 export const STAMP_SHIFT = 12; // above: the low bits of the serial, so that a stale handle fails in the compare-exchange itself
+
+// RLock: a mutex, and how often its owner has entered it again
+export const RLOCK_BYTES = 192;
+export const RLOCK_AGAIN = 128; // only the owner writes it; 0 when nobody holds the lock
+
+// RwLock: a mutex among writers, its gate, and a line for the reads of each thread
+export const RW_STATE = 128; // of the states below
+export const RW_SLOTS = 132; // slots from here on have never had a handle
+export const RW_READERS = 192; // wait set: threads that wait to read
+export const RW_DRAINING = 256; // wait set: the writer that has the gate, and waits for the readers to leave
+export const RW_LINES = 320;
+export const RW_LINE = 64;
+export const RW_OPEN = 0; // readers enter
+export const RW_BARRED = 1; // a writer waits for the readers to leave
+export const RW_WRITTEN = 2; // a writer is inside
+
+// Line of an RwLock: the reads of one thread
+export const READ_HELD = 0; // reads that it holds; only the thread writes it
+export const READ_TURN = 4; // of the states below
+export const READ_NO_TURN = 0; // it does not wait
+export const READ_WAITING = 1; // it waits behind a writer
+export const READ_ADMITTED = 2; // that writer has left: the next one waits for this thread
+
+// Condition
+export const CONDITION_MUTEX = 8; // address of its mutex,
+export const CONDITION_MUTEX_SERIAL = 12; // which one that is,
+export const CONDITION_MUTEX_KIND = 64; // and of which kind
+export const CONDITION_NEXT = 68; // the slot to be notified first, so that all get their turn
+export const CONDITION_WAITERS = 128; // wait set
+export const CONDITION_COUNTS = 192; // a 64-bit word for each slot: how many wait, and how many of them were notified
 
 // Semaphore
 export const KIND_SEMAPHORE = 8;

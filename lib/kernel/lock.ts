@@ -146,6 +146,12 @@ export function lockBury(m: usize, owner: i32): i32 {
   }
 }
 
+/** The lock of one who died guards nothing that could be half changed: it goes free. All waiters must look again. */
+export function lockPardon(m: usize): void {
+  const seen = atomic.load<i32>(m, MUTEX_WORD);
+  if ((seen & OWNER) === DEAD) atomic.cmpxchg<i32>(m, seen, seen & STAMP, MUTEX_WORD);
+}
+
 /** Whether the caller has it now, whose owner had died. */
 export function lockRecover(m: usize, held: i32): bool {
   return atomic.cmpxchg<i32>(m, (held & STAMP) | DEAD, held, MUTEX_WORD) === ((held & STAMP) | DEAD);

@@ -7,10 +7,13 @@ import {
   DEAD,
   KIND_ARRAY,
   KIND_BARRIER,
+  KIND_CONDITION,
   KIND_EVENT,
   KIND_LATCH,
   KIND_MUTEX,
   KIND_QUEUE,
+  KIND_RLOCK,
+  KIND_RWLOCK,
   KIND_SEMAPHORE,
   KIND_VALUE,
   NAME_BYTES,
@@ -18,6 +21,8 @@ import {
   OBJECT_NAME,
   QUEUE_HEAD,
   QUEUE_LIMIT,
+  RW_DRAINING,
+  RW_SLOTS,
 } from '../kernel/layout.ts';
 import type { Kernel } from './kernel.ts';
 
@@ -45,6 +50,9 @@ export const KINDS: Readonly<Record<number, Kind>> = {
   [KIND_BARRIER]: { word: 'barrier', wants: ['wait'], details: barrierDetails },
   [KIND_LATCH]: { word: 'latch', wants: ['wait'], details: (kernel, offset) => ({ count: kernel.latchCount(offset) }) },
   [KIND_VALUE]: { word: 'value', wants: [] },
+  [KIND_RLOCK]: { word: 'rlock', wants: ['lock'], owners: oneOwner, details: lockDetails },
+  [KIND_RWLOCK]: { word: 'rwlock', wants: ['write', 'read', 'drain'], owners: rwOwners, details: rwDetails },
+  [KIND_CONDITION]: { word: 'condition', wants: ['wait'] },
   [KIND_QUEUE]: { word: 'queue', wants: ['get', 'put', 'join'], details: queueDetails },
 };
 
@@ -58,6 +66,20 @@ function lockDetails(kernel: Kernel, offset: number): Details {
   const owner = kernel.lockOwner(offset);
   if (owner === DEAD) return { locked: true, owner: -1, ownerDied: true };
   return { locked: owner !== 0, owner: owner - 1 };
+}
+
+/** Who arrives waits for the writer, be it inside or before it; the writer that has the gate waits for the readers. */
+function rwOwners(kernel: Kernel, offset: number, set: number): number[] {
+  return set === RW_DRAINING ? readersOf(kernel, offset) : oneOwner(kernel, offset);
+}
+
+function readersOf(kernel: Kernel, offset: number): number[] {
+  const slots = Array.from({ length: kernel.peek(offset + RW_SLOTS) }, (_, slot) => slot);
+  return slots.filter((slot) => kernel.readHeld(offset, slot) > 0);
+}
+
+function rwDetails(kernel: Kernel, offset: number): Details {
+  return { ...lockDetails(kernel, offset), readers: readersOf(kernel, offset) };
 }
 
 function queueDetails(kernel: Kernel, offset: number): Details {

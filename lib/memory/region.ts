@@ -7,15 +7,19 @@
 import * as worker from 'node:worker_threads';
 import {
   BARRIER_WAITERS,
+  CONDITION_WAITERS,
   EVENT_WAITERS,
   FREE,
   KIND_ARRAY,
   KIND_BARRIER,
+  KIND_CONDITION,
   KIND_EVENT,
   KIND_LATCH,
   KIND_LONG,
   KIND_MUTEX,
   KIND_QUEUE,
+  KIND_RLOCK,
+  KIND_RWLOCK,
   KIND_SEMAPHORE,
   LATCH_WAITERS,
   MAGIC,
@@ -38,6 +42,8 @@ import {
   REGION_UNITS,
   REGION_VERSION,
   REGION_WORDS,
+  RW_DRAINING,
+  RW_READERS,
   SEMAPHORE_WAITERS,
   THREAD_BYTES,
   THREAD_GENERATION,
@@ -62,12 +68,18 @@ const DEFAULT_THREADS = 64;
 /** Wait sets of each kind of object, as offsets from it. */
 const WAIT_SETS: Readonly<Record<number, readonly number[]>> = {
   [KIND_MUTEX]: [MUTEX_WAITERS],
+  [KIND_RLOCK]: [MUTEX_WAITERS],
+  [KIND_RWLOCK]: [MUTEX_WAITERS, RW_READERS, RW_DRAINING],
+  [KIND_CONDITION]: [CONDITION_WAITERS],
   [KIND_QUEUE]: [QUEUE_GETTERS, QUEUE_PUTTERS, QUEUE_JOINERS],
   [KIND_SEMAPHORE]: [SEMAPHORE_WAITERS],
   [KIND_EVENT]: [EVENT_WAITERS],
   [KIND_BARRIER]: [BARRIER_WAITERS],
   [KIND_LATCH]: [LATCH_WAITERS],
 };
+
+/** Kinds that have a mutex word, with its owner in it. */
+const LOCKS: ReadonlySet<number> = new Set([KIND_MUTEX, KIND_RLOCK, KIND_RWLOCK]);
 
 /** A constructor of standard typed arrays. */
 export interface TypedArrayConstructor<T extends ArrayBufferView = ArrayBufferView> {
@@ -328,7 +340,7 @@ export class Region {
     const kind = this.#kindAt(place.offset);
     const sets = (WAIT_SETS[kind] ?? []).map((set) => place.offset + set);
     this.i32[(place.offset + OBJECT_SERIAL) >> 2] = 0;
-    if (kind === KIND_MUTEX) this.kernel.lockKill(place.offset);
+    if (LOCKS.has(kind)) this.kernel.lockKill(place.offset);
     const freed = new InvalidHandleError(`the object at offset ${place.offset} was freed`);
     for (const set of sets) this.parker.rejectAll(set, freed);
     for (const set of sets) this.parker.wakeAll(set);
@@ -353,7 +365,9 @@ export class Region {
     const slot = this.#slotOf(thread);
     if (slot < 0) return;
     for (const { offset, kind } of this.#objects()) {
-      if (kind === KIND_MUTEX) this.kernel.lockBury(offset, slot + 1);
+      if (kind === KIND_CONDITION) this.#notifyInPlaceOf(offset, slot);
+      if (kind === KIND_RWLOCK) this.kernel.rwBury(offset, slot);
+      else if (LOCKS.has(kind)) this.kernel.lockBury(offset, slot + 1);
       for (const set of WAIT_SETS[kind] ?? []) {
         this.kernel.unregister(offset + set, slot);
         this.parker.wakeAll(offset + set);
@@ -368,6 +382,12 @@ export class Region {
     const serial = this.i32[(offset + OBJECT_SERIAL) >> 2] ?? 0;
     const next = this.kernel.semaphoreSettle(offset, serial, slot + 1, slot);
     if (next >= 0) this.parker.unpark(next);
+  }
+
+  /** The notifications that the thread in `slot` had and did not use go to others, who look when they are woken. */
+  #notifyInPlaceOf(condition: number, slot: number): void {
+    const lost = this.kernel.conditionForget(condition, slot);
+    for (let left = lost; left > 0; left--) this.kernel.conditionNotify(condition);
   }
 
   *#objects(): Generator<{ offset: number; kind: number }> {

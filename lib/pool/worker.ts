@@ -10,9 +10,12 @@ import { nameThread, type Region } from '../memory/region.ts';
 // Whatever a payload may carry must come back to life here, also where the user's module does not import it.
 import '../queue/queue.ts';
 import '../sync/barrier.ts';
+import '../sync/condition.ts';
 import '../sync/event.ts';
 import '../sync/latch.ts';
 import '../sync/mutex.ts';
+import '../sync/rlock.ts';
+import '../sync/rwlock.ts';
 import '../sync/semaphore.ts';
 import '../sync/value.ts';
 import { type Failure, isFailure, pack } from './failure.ts';

@@ -75,14 +75,14 @@ export class Mutex extends SharedObject {
   }
 
   #lockContended(options?: WaitOptions): this {
-    if (this.#isHeld()) throw this.#deadlock();
+    if (this.held) throw this.#deadlock();
     const result = spin(() => this.#locked(this.#kernel.lockGlance(this.offset, this.#held)));
-    return result === AGAIN ? this.#parker.block(this.#operation(), requireWaitOptions(options)) : result;
+    return result === AGAIN ? this.#parker.block(this.locking(this), requireWaitOptions(options)) : result;
   }
 
   #locked(said: number): this | typeof AGAIN {
     if (said === FREED) throw this.#freed();
-    if (said === OWNER_DIED) throw this.#died();
+    if (said === OWNER_DIED) throw this.died();
     return said === DONE ? this : AGAIN;
   }
 
@@ -96,7 +96,7 @@ export class Mutex extends SharedObject {
   async lockAsync(options?: AsyncWaitOptions): Promise<this> {
     requireAsyncWaitOptions(options);
     const isFirst = !this.#parker.hasWaiters(this.offset + MUTEX_WAITERS);
-    return isFirst && this.#lock(this.#at, this.#held) ? this : this.#parker.wait(this.#operation(), options);
+    return isFirst && this.#lock(this.#at, this.#held) ? this : this.#parker.wait(this.locking(this), options);
   }
 
   /** Unlocks, and wakes one waiter if there is any. Throws NotOwnerError when this thread does not hold it. */
@@ -127,7 +127,7 @@ export class Mutex extends SharedObject {
    * }
    */
   recover<R>(repair: () => R): R {
-    if (this.#isHeld()) throw this.#deadlock();
+    if (this.held) throw this.#deadlock();
     const wasDead = this.#lockOrRecover();
     let repaired = false;
     try {
@@ -136,16 +136,26 @@ export class Mutex extends SharedObject {
       return result;
     } finally {
       if (wasDead && !repaired) {
-        this.#kernel.lockForsake(this.offset, this.#held);
-        this.#parker.wakeAll(this.offset + MUTEX_WAITERS);
+        this.forsake();
       } else this.unlock();
     }
+  }
+
+  /** @internal Locks it if its owner has died. */
+  tryRecover(): boolean {
+    return this.#kernel.lockRecover(this.offset, this.#held) !== 0;
+  }
+
+  /** @internal After that: its owner counts as dead again. */
+  forsake(): void {
+    this.#kernel.lockForsake(this.offset, this.#held);
+    this.#parker.wakeAll(this.offset + MUTEX_WAITERS);
   }
 
   /** Locks; whether its owner had died. */
   #lockOrRecover(): boolean {
     for (;;) {
-      if (this.#kernel.lockRecover(this.offset, this.#held)) return true;
+      if (this.tryRecover()) return true;
       try {
         this.lock();
         return false;
@@ -194,10 +204,11 @@ export class Mutex extends SharedObject {
    */
   [Symbol.dispose](): void {
     this.region.check(this);
-    if (this.#isHeld()) this.unlock();
+    if (this.held) this.unlock();
   }
 
-  #isHeld(): boolean {
+  /** @internal Whether this thread holds it. */
+  get held(): boolean {
     return this.#kernel.lockHeld(this.offset, this.#held) !== 0;
   }
 
@@ -209,14 +220,16 @@ export class Mutex extends SharedObject {
     return true;
   }
 
-  #operation(): Operation<this> {
+  /** @internal What waits for the lock, and gives `result`. */
+  locking<R>(result: R): Operation<R> {
     const since = performance.now();
     const isLong = () => Number(performance.now() - since > LONG_WAIT);
     return {
       what: `lock of ${this.title}`,
       object: this,
       set: this.offset + MUTEX_WAITERS,
-      attempt: () => this.#locked(this.#kernel.lockContended(this.offset, this.#held, isLong())),
+      attempt: () =>
+        this.#locked(this.#kernel.lockContended(this.offset, this.#held, isLong())) === AGAIN ? AGAIN : result,
       passOn: () => {
         this.#hasWoken(this.#kernel.lockAbandon(this.offset, this.#held));
         return false;
@@ -228,7 +241,8 @@ export class Mutex extends SharedObject {
     return new DeadlockError(`${this.title} is held by this thread already (slot ${this.region.slot})`);
   }
 
-  #died(): OwnerDiedError {
+  /** @internal */
+  died(): OwnerDiedError {
     return new OwnerDiedError(
       `the thread that held ${this.title} has died: what it guards may be half changed, see recover()`,
     );

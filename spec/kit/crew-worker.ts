@@ -5,9 +5,12 @@ import type { CrewFunction, FromWorker, Order } from './crew.ts';
 // the classes whose handles may come
 import '../../lib/queue/queue.ts';
 import '../../lib/sync/barrier.ts';
+import '../../lib/sync/condition.ts';
 import '../../lib/sync/event.ts';
 import '../../lib/sync/latch.ts';
 import '../../lib/sync/mutex.ts';
+import '../../lib/sync/rlock.ts';
+import '../../lib/sync/rwlock.ts';
 import '../../lib/sync/semaphore.ts';
 import '../../lib/sync/value.ts';
 

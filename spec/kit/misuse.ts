@@ -10,9 +10,12 @@ import type { Pool } from '../../lib/pool/pool.ts';
 import { codec } from '../../lib/queue/codec.ts';
 import { Queue } from '../../lib/queue/queue.ts';
 import { Barrier } from '../../lib/sync/barrier.ts';
+import { Condition } from '../../lib/sync/condition.ts';
 import { Event } from '../../lib/sync/event.ts';
 import { Latch } from '../../lib/sync/latch.ts';
 import { Mutex } from '../../lib/sync/mutex.ts';
+import { RLock } from '../../lib/sync/rlock.ts';
+import { RwLock } from '../../lib/sync/rwlock.ts';
 import { Semaphore } from '../../lib/sync/semaphore.ts';
 import { Value, type ValueType } from '../../lib/sync/value.ts';
 
@@ -32,6 +35,7 @@ export interface Outcome {
 }
 
 const locking = new URL('./locking.js', import.meta.url);
+const sharing = new URL('./sharing.js', import.meta.url);
 const tasks = new URL('./tasks.js', import.meta.url);
 const queue = (options: object = {}): Queue => new Queue({ capacity: 2, name: 'orders', ...options });
 const mutex = (): Mutex => new Mutex({ name: 'stock' });
@@ -40,6 +44,19 @@ const event = (): Event => new Event({ name: 'ready' });
 const latch = (): Latch => new Latch({ count: 2, name: 'loaded' });
 const barrier = (): Barrier => new Barrier({ parties: 2, name: 'phase' });
 const value = (type: ValueType = 'i32'): Value => new Value({ type, name: 'hits' });
+const rlock = (): RLock => new RLock({ name: 'deep' });
+const rwlock = (): RwLock => new RwLock({ name: 'prices' });
+const condition = (held = mutex().lock()): Condition => new Condition({ mutex: held, name: 'filled' });
+const reading = (): RwLock => {
+  const one = rwlock();
+  one.read.lock();
+  return one;
+};
+const writing = (): RwLock => {
+  const one = rwlock();
+  one.write.lock();
+  return one;
+};
 /** An argument that the compiler would not let through. */
 const wrong = (value: unknown): never => value as never;
 const full = (): Queue => {
@@ -104,6 +121,18 @@ const waits: Record<string, (options: { timeout: never }) => unknown> = {
   'wait for a latch': (options) => latch().wait(options),
   'wait at a barrier': (options) => barrier().wait(options),
   'waitAsync at a barrier': (options) => barrier().waitAsync(options),
+  'lock of a free rlock': (options) => rlock().lock(options),
+  'lock of an rlock that this thread holds': (options) => rlock().lock().lock(options),
+  'lockAsync of a free rlock': (options) => rlock().lockAsync(options),
+  'read of a free rwlock': (options) => rwlock().read.lock(options),
+  'read of an rwlock that is held': (options) => writing().read.lockAsync(options),
+  'write of a free rwlock': (options) => rwlock().write.lock(options),
+  'write of an rwlock that is held': (options) => reading().write.lockAsync(options),
+  'writeAsync of a free rwlock': (options) => rwlock().write.withAsync(() => 1, options),
+  'wait on a condition': (options) => condition().wait(options),
+  'waitFor what is true': (options) => condition().waitFor(() => true, options),
+  'waitAsync on a condition': (options) => condition().waitAsync(options),
+  'waitForAsync what is true': (options) => condition().waitForAsync(() => true, options),
   'put with room': (options) => queue().put(1, options),
   'put without room': (options) => full().put(2, options),
   'putMany with room': (options) => queue().putMany([1], options),
@@ -146,6 +175,14 @@ const frees = Object.entries({
   lock: () => freed(mutex()).lock(),
   unlock: () => freed(mutex()).unlock(),
   lockAsync: () => freed(mutex()).lockAsync(),
+  'lock of an rlock': () => freed(rlock()).lock(),
+  'unlock of an rlock': () => freed(rlock()).unlock(),
+  'read of an rwlock': () => freed(rwlock()).read.lock(),
+  'write of an rwlock': () => freed(rwlock()).write.lock(),
+  'unlock of a read': () => freed(reading()).read.unlock(),
+  'unlock of a write': () => freed(writing()).write.unlock(),
+  'wait on a condition': () => freed(condition()).wait(),
+  'notify of a condition': () => freed(condition()).notify(),
   put: () => freed(queue()).put(1),
   get: () => freed(queue()).get(),
   close: () => freed(queue()).close(),
@@ -392,6 +429,107 @@ const others: Record<string, Misuse> = {
     error: 'DeadlockError',
     code: 'ERR_DEADLOCK',
     message: /held by this thread already/,
+  },
+  'unlock of a free rlock': {
+    run: () => rlock().unlock(),
+    error: 'NotOwnerError',
+    code: 'ERR_NOT_OWNER',
+    message: /^the thread in slot 0 cannot unlock rlock "deep": nobody holds it$/,
+  },
+  'unlock of an rlock more often than it was locked': {
+    run: () => {
+      const one = rlock().lock().lock();
+      for (let entry = 0; entry < 3; entry++) one.unlock();
+    },
+    error: 'NotOwnerError',
+    code: 'ERR_NOT_OWNER',
+    message: /^the thread in slot 0 cannot unlock rlock "deep": nobody holds it$/,
+  },
+  'unlock of an rlock by another thread': {
+    run: () => run(sharing, 'unlockFace', { lock: rlock().lock().lock(), face: '' }),
+    error: 'NotOwnerError',
+    code: 'ERR_NOT_OWNER',
+    message: /cannot unlock rlock "deep": the thread in slot 0 holds it$/,
+  },
+  'unlock of a read that nobody holds': {
+    run: () => rwlock().read.unlock(),
+    error: 'NotOwnerError',
+    code: 'ERR_NOT_OWNER',
+    message: /^the thread in slot 0 cannot unlock the read side of rwlock "prices": it holds none$/,
+  },
+  'unlock of a read of another thread': {
+    run: () => run(sharing, 'unlockFace', { lock: reading(), face: 'read' }),
+    error: 'NotOwnerError',
+    code: 'ERR_NOT_OWNER',
+    message: /^the thread in slot 1 cannot unlock the read side of rwlock "prices": it holds none$/,
+  },
+  'unlock of a write by another thread': {
+    run: () => run(sharing, 'unlockFace', { lock: writing(), face: 'write' }),
+    error: 'NotOwnerError',
+    code: 'ERR_NOT_OWNER',
+    message: /cannot unlock the write side of rwlock "prices": the thread in slot 0 holds it$/,
+  },
+  'unlock of a write while reading': {
+    run: () => reading().write.unlock(),
+    error: 'NotOwnerError',
+    code: 'ERR_NOT_OWNER',
+    message: /cannot unlock the write side of rwlock "prices": nobody holds it$/,
+  },
+  'write while reading': {
+    run: () => reading().write.lock(),
+    error: 'DeadlockError',
+    code: 'ERR_DEADLOCK',
+    message: /^rwlock "prices" is held by this thread for reading \(slot 0\)$/,
+  },
+  'read while writing': {
+    run: () => writing().read.lock(),
+    error: 'DeadlockError',
+    code: 'ERR_DEADLOCK',
+    message: /^rwlock "prices" is held or awaited by this thread for writing \(slot 0\)$/,
+  },
+  'write while writing': {
+    run: () => writing().write.lock(),
+    error: 'DeadlockError',
+    code: 'ERR_DEADLOCK',
+    message: /^the write side of rwlock "prices" is held by this thread already/,
+  },
+  'wait on a condition without its lock': {
+    run: () => condition(mutex()).wait(),
+    error: 'NotOwnerError',
+    code: 'ERR_NOT_OWNER',
+    message: /^the thread in slot 0 cannot wait on condition "filled" without mutex "stock": nobody holds it$/,
+  },
+  'notify of a condition without its lock': {
+    run: () => condition(mutex()).notify(),
+    error: 'NotOwnerError',
+    code: 'ERR_NOT_OWNER',
+    message: /^the thread in slot 0 cannot notify condition "filled" without mutex "stock": nobody holds it$/,
+  },
+  'notify of -1': {
+    run: () => condition().notify(-1),
+    error: 'RangeError',
+    message: /^n must be an integer from 0 to 2147483647: got -1$/,
+  },
+  'notify of 1.5': { run: () => condition().notify(1.5), error: 'RangeError', message: /^n must be .* got 1\.5$/ },
+  'waitFor a value': {
+    run: () => condition().waitFor(wrong(true)),
+    error: 'TypeError',
+    message: /^predicate must be a function: got true$/,
+  },
+  'a condition of no lock': {
+    run: () => new Condition(wrong({})),
+    error: 'TypeError',
+    message: /^mutex must be a Mutex or an RLock: got undefined$/,
+  },
+  'a condition of an rwlock': {
+    run: () => new Condition({ mutex: wrong(rwlock()) }),
+    error: 'TypeError',
+    message: /^mutex must be a Mutex or an RLock: got an object \(RwLock\)$/,
+  },
+  'a condition in another region than its lock': {
+    run: () => new Condition({ mutex: mutex(), region: new Region() }),
+    error: 'TypeError',
+    message: /^region must be that of mutex "stock": got another one$/,
   },
   'more threads than the region has slots': {
     run: () => run(locking, 'visit', new Mutex({ region: new Region({ threads: 1 }) })),
