@@ -162,6 +162,11 @@ test('what a dead thread held is known as that, what was handed to it is free, a
   assert.is(lockContended(OTHER + 1, true), BUSY);
   assert.is(unlockContended(8), HAND + OTHER);
   assert.equal([bury(OTHER + 1), word()], [DONE, 0], 'it never knew');
+  lock(8);
+  register(OTHER);
+  assert.is(lockContended(OTHER + 1, true), BUSY);
+  assert.is(unlockContended(8), HAND + OTHER);
+  assert.equal([bury(8), word()], [DONE, 0], 'who handed it over may have died before it could take it back');
 });
 
 test('a freed mutex is refused by every operation, also when another lives in its place', () => {

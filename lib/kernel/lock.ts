@@ -20,15 +20,19 @@
  *              2. if it was handed to me take HANDED away: it is mine  3. if I have waited for long, say so
  *              4. make sure that the word says CONTENDED, then sleep
  * Unlock       1. compare-exchange held by me to free
- *              2. if it says CONTENDED: does one who waits for long sleep? Take it out of the set, hand the lock to it, and
- *              wake it  3. otherwise store free and wake one who is registered
- * Abandon      a waiter that gives up: what was handed to it goes free; if others wait, the word must be CONTENDED, or one
- *              of them must be woken
- * Bury         for the supervisor, of a thread that is gone: what it held becomes DEAD, what was handed to it goes free
+ *              2. if it says CONTENDED: has one waited for long? Hand the lock to it, take it out of the set and wake it; if it
+ *              is not in the set it may have given up before it could see that: take the lock back, unless it has it by now
+ *              3. otherwise store free and wake one who is registered
+ * Abandon      a waiter that gives up, and is out of the set: what was handed to it is taken and unlocked; if others wait,
+ *              the word must be CONTENDED, or one of them must be woken
+ * Bury         for the supervisor, of a thread that is gone: what it held becomes DEAD; what is HANDED, by it or to it or
+ *              otherwise, goes free
  * Recover      compare-exchange DEAD to held by me
  *
  * Invariants: while somebody is registered and asleep, the word says CONTENDED, or a wake is on its way. Only its owner
- * changes the word of a lock that is held, but for adding CONTENDED.
+ * changes the word of a lock that is held, but for adding CONTENDED; one that is HANDED, its owner or who handed it over.
+ * Who hands over stores the word and then looks at the set, who gives up leaves the set and then looks at the word: so
+ * either the lock is taken back or it is seen.
  * Nobody starves: a waiter that has said that it waits for long is handed the lock by the next unlock that finds it asleep,
  * or else is awake and tries; waiters are woken in turn, so each comes to say so.
  */
@@ -110,11 +114,12 @@ function release(m: usize, free: i32): i32 {
   const starving = atomic.load<i32>(m, MUTEX_STARVING);
   if (starving !== 0) {
     atomic.store<i32>(m, 0, MUTEX_STARVING);
-    if (unregister(m + MUTEX_WAITERS, starving - 1)) {
-      // Publishes: all that was written under the lock. By: this store. Seen after: the load in lockContended().
-      atomic.store<i32>(m, free | starving | HANDED | CONTENDED, MUTEX_WORD);
-      return HAND + starving - 1;
-    }
+    const handed = free | starving | HANDED | CONTENDED;
+    // Publishes: all that was written under the lock. By: this store. Seen after: the load in lockContended().
+    atomic.store<i32>(m, handed, MUTEX_WORD);
+    if (unregister(m + MUTEX_WAITERS, starving - 1)) return HAND + starving - 1;
+    // it may have left before the store: then nobody else would ever take the lock
+    return atomic.cmpxchg<i32>(m, handed, free, MUTEX_WORD) === handed ? WAKE : HAND + starving - 1;
   }
   // Publishes: all that was written under the lock. By: this store. Seen after: the compare-exchange in lock().
   atomic.store<i32>(m, free, MUTEX_WORD);
@@ -126,7 +131,10 @@ export function lockAbandon(m: usize, held: i32): i32 {
   settled(m, held);
   while (true) {
     const seen = atomic.load<i32>(m, MUTEX_WORD);
-    if ((seen & ~CONTENDED) === (held | HANDED)) return release(m, held & STAMP);
+    if ((seen & ~CONTENDED) === (held | HANDED)) {
+      if (atomic.cmpxchg<i32>(m, seen, seen & ~HANDED, MUTEX_WORD) === seen) return release(m, held & STAMP);
+      continue;
+    }
     if (!waiting(m + MUTEX_WAITERS)) return DONE;
     if (seen === (held & STAMP)) return WAKE;
     if ((seen & CONTENDED) !== 0 || (seen & OWNER) === DEAD) return DONE;
@@ -139,8 +147,8 @@ export function lockBury(m: usize, owner: i32): i32 {
   atomic.cmpxchg<i32>(m, owner, 0, MUTEX_STARVING);
   while (true) {
     const seen = atomic.load<i32>(m, MUTEX_WORD);
-    if ((seen & OWNER) !== owner) return DONE;
-    const wasHanded = (seen & HANDED) !== 0;
+    const wasHanded = (seen & HANDED) !== 0; // by the dead thread perhaps, to one that had left and that it could not ask
+    if (!wasHanded && (seen & OWNER) !== owner) return DONE;
     if (atomic.cmpxchg<i32>(m, seen, (seen & STAMP) | (wasHanded ? 0 : DEAD), MUTEX_WORD) !== seen) continue;
     return wasHanded ? DONE : OWNER_DIED;
   }
