@@ -13,6 +13,7 @@ const kernelSources = [
   'lib/kernel/lock.ts',
   'lib/kernel/ring.ts',
   'lib/kernel/blocks.ts',
+  'lib/kernel/pipe.ts',
 ];
 
 await buildKernel();

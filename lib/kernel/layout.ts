@@ -84,6 +84,19 @@ export const OWNER = 0x3ff; // mask: slot + 1 of the thread that holds it, 0 for
 export const CONTENDED = 0x400; // held, and somebody sleeps
 export const STAMP_SHIFT = 12; // above: the low bits of the serial, so that a stale handle fails in the compare-exchange itself
 
+// One end of a pipe: a queue to receive from and a queue to send to
+export const KIND_PIPE = 14;
+export const PIPE_OWNER = 8; // PIPE_UNUSED, slot + 1 of the one thread that uses this end, or PIPE_OVER
+export const PIPE_INBOX = 64; // address of the queue that it receives from,
+export const PIPE_INBOX_SERIAL = 68; // and its serial
+export const PIPE_OUTBOX = 72; // address of the queue that it sends to,
+export const PIPE_OUTBOX_SERIAL = 76; // and its serial
+export const PIPE_PEER = 80; // address of the other end,
+export const PIPE_PEER_SERIAL = 84; // and its serial
+export const PIPE_BYTES = 128;
+export const PIPE_UNUSED = 0; // whoever uses it first owns it
+export const PIPE_OVER = -1; // it was closed, or its thread has ended
+
 // Queue
 export const QUEUE_MASK = 64; // slots - 1; slots are the next power of two of the capacity
 export const QUEUE_LIMIT = 68; // 2 * capacity: positions count in twos

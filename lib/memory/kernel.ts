@@ -51,6 +51,9 @@ export interface Kernel {
   blockClaim(queue: number, serial: number, owner: number, from: number): number;
   blockAt(queue: number, index: number): number;
   blockFree(block: number): void;
+  pipeEnter(end: number, serial: number, me: number): number;
+  pipeLeave(end: number, me: number): number;
+  pipeOwner(end: number): number;
 }
 
 let compiled: WebAssembly.Module | undefined;

@@ -10,6 +10,7 @@ import {
   KIND_ARRAY,
   KIND_LONG,
   KIND_MUTEX,
+  KIND_PIPE,
   KIND_QUEUE,
   MAGIC,
   MAX_THREADS,
@@ -310,6 +311,7 @@ export class Region {
   threadExited(thread: number): void {
     const slot = this.#slotOf(thread);
     if (slot < 0) return;
+    this.#leaveFor(slot);
     let holds = false;
     for (const { offset, kind } of this.#objects()) {
       for (const set of WAIT_SETS[kind] ?? []) {
@@ -319,6 +321,13 @@ export class Region {
       if (kind === KIND_MUTEX && this.kernel.lockOwner(offset) === slot + 1) holds = true;
     }
     if (!holds) this.kernel.threadLeave(this.#recordOf(slot));
+  }
+
+  /** Closes what belonged to that thread alone; before the others are woken, so that they see it. */
+  #leaveFor(slot: number): void {
+    for (const { offset, kind } of this.#objects()) {
+      if (kind === KIND_PIPE) this.kernel.pipeLeave(offset, slot + 1);
+    }
   }
 
   *#objects(): Generator<{ offset: number; kind: number }> {
