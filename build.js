@@ -14,6 +14,7 @@ const kernelSources = [
   'lib/kernel/ring.ts',
   'lib/kernel/blocks.ts',
   'lib/kernel/pipe.ts',
+  'lib/kernel/broadcast.ts',
 ];
 
 await buildKernel();

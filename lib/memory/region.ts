@@ -6,12 +6,15 @@
  */
 import { isMainThread, threadId } from 'node:worker_threads';
 import {
+  BROADCAST_PUBLISHERS,
   FREE,
   KIND_ARRAY,
+  KIND_BROADCAST,
   KIND_LONG,
   KIND_MUTEX,
   KIND_PIPE,
   KIND_QUEUE,
+  KIND_SUBSCRIPTION,
   MAGIC,
   MAX_THREADS,
   MUTEX_WAITERS,
@@ -33,6 +36,7 @@ import {
   REGION_UNITS,
   REGION_VERSION,
   REGION_WORDS,
+  SUBSCRIPTION_WAITERS,
   THREAD_BYTES,
   THREAD_GENERATION,
   UNIT,
@@ -52,6 +56,8 @@ const DEFAULT_THREADS = 64;
 const WAIT_SETS: Readonly<Record<number, readonly number[]>> = {
   [KIND_MUTEX]: [MUTEX_WAITERS],
   [KIND_QUEUE]: [QUEUE_GETTERS, QUEUE_PUTTERS, QUEUE_JOINERS],
+  [KIND_BROADCAST]: [BROADCAST_PUBLISHERS],
+  [KIND_SUBSCRIPTION]: [SUBSCRIPTION_WAITERS],
 };
 
 /** A constructor of standard typed arrays. */
@@ -327,6 +333,7 @@ export class Region {
   #leaveFor(slot: number): void {
     for (const { offset, kind } of this.#objects()) {
       if (kind === KIND_PIPE) this.kernel.pipeLeave(offset, slot + 1);
+      if (kind === KIND_SUBSCRIPTION) this.kernel.subscriptionLeave(offset, slot + 1);
     }
   }
 

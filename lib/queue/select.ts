@@ -24,12 +24,13 @@ import {
 } from '../memory/wait.ts';
 import type { Connection } from './pipe.ts';
 import type { Queue } from './queue.ts';
+import type { Subscription } from './subscription.ts';
 
 /** What `select` can wait for. */
-export type Source = Queue | Connection;
+export type Source = Queue | Connection | Subscription;
 
 /** What comes out of a source. */
-type ValueOf<S> = S extends Queue<infer T> ? T : S extends Connection<infer T> ? T : never;
+type ValueOf<S> = S extends Queue<infer T> | Connection<infer T> | Subscription<infer T> ? T : never;
 
 /** Which source was ready, by its place in the list, and what was taken from it; or that it is closed and drained. */
 export type Selected<S extends Source = Source> = S extends Source
@@ -109,7 +110,7 @@ function regionOf(sources: readonly Source[]): Region {
   const region: Region = sources[0]?.region;
   for (const [index, source] of sources.entries()) {
     if (!(source instanceof SharedObject) || !('selectable' in source)) {
-      throw new TypeError(`sources[${index}] must be a Queue or a Connection: got ${show(source)}`);
+      throw new TypeError(`sources[${index}] must be a Queue, a Connection or a Subscription: got ${show(source)}`);
     }
     if (source.region !== region) throw new TypeError(`sources[${index}] must live in the region of sources[0]`);
   }
