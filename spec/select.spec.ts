@@ -195,7 +195,7 @@ test('an end of a pipe that another thread uses is refused', async () => {
 });
 
 test('a wake for what was not taken is passed on', async () => {
-  for (let round = 0; round < 20; round++) {
+  for (let round = 0; round < 8; round++) {
     const [one, two] = newQueues<number>(2) as [Queue<number>, Queue<number>];
     const thread = await other({ sources: [two], verb: 'get' });
     const mine = selectAsync([one, two]);
@@ -211,7 +211,7 @@ test('a wake for what was not taken is passed on', async () => {
 test('threads that select on the same queues, in every way, get each item once', async () => {
   for (const capacity of [1, 8]) {
     const queues = Array.from({ length: 3 }, () => new Queue<number>({ region, capacity, codec: codec.i32 }));
-    const [producers, items] = [3, 1500];
+    const [producers, items] = [3, 800];
     const taken = await crew<number[]>(7, selecting, 'market', { queues, producers, items, gate: newGate() });
     const all = taken.flat().sort((a, b) => a - b);
     assert.equal(

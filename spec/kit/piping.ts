@@ -91,3 +91,8 @@ export async function grab({ end, gate }: { end: Connection<number>; gate: Gate 
   while (Atomics.load(gate, ENTERED) < 3) await turn();
   return result;
 }
+
+/** Receives on an end that is not its own. */
+export function takeOver(end: Connection<unknown>): void {
+  end.recv();
+}
