@@ -176,9 +176,9 @@ test('subscribers that are passed over see whole items in order, and are told ex
   const [publishers, subscribers] = [2, 2];
   for (const [capacity, bytes, items] of [
     [4, 60, 3000],
-    [1, 30_000, 2000], // it takes a while to copy one, and so it is overtaken
+    [1, 30_000, 8000], // it takes a while to copy one, and so it is overtaken
   ] as const) {
-    const broadcast = newBroadcast({ capacity, codec: codec.bytes, slow: 'skip', blockBytes: bytes + 8 });
+    const broadcast = newBroadcast({ capacity, codec: codec.bytes, slow: 'skip', blockBytes: bytes });
     const programme = { broadcast, gate: newGate(), publishers, subscribers, items, bytes };
     const seen = await crew<Seen | undefined>(publishers + subscribers, casting, 'perform', programme);
     for (const { numbers: got, missed } of seen.slice(publishers) as Seen[]) {

@@ -2,7 +2,6 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { RingfenceError } from '../../lib/memory/errors.ts';
 import type { Broadcast } from '../../lib/queue/broadcast.ts';
 import type { Subscription } from '../../lib/queue/subscription.ts';
-import { itemOf, numberOf } from './queueing.ts';
 import { ENTERED, type Gate, OPEN } from './tasks.ts';
 
 // What the threads of broadcast.spec do.
@@ -23,6 +22,19 @@ export interface Seen {
   readonly missed: number;
 }
 
+/** Writes a number in front, in the middle and behind; quickly, so that most of the time goes into the copies in between. */
+function mark(item: DataView, n: number): void {
+  for (const at of [0, item.byteLength >> 1, item.byteLength - 4]) item.setInt32(at, n);
+}
+
+/** The number of an item; -1 when it consists of parts of several. */
+function numberOf(item: unknown): number {
+  const { buffer, byteOffset, byteLength } = item as Uint8Array;
+  const view = new DataView(buffer, byteOffset, byteLength);
+  const n = view.getInt32(0);
+  return view.getInt32(byteLength >> 1) === n && view.getInt32(byteLength - 4) === n ? n : -1;
+}
+
 /** The first threads publish, the others subscribe; a subscriber gives all that it saw. */
 export async function perform(programme: Programme, index: number): Promise<Seen | undefined> {
   const { broadcast, gate, publishers, subscribers } = programme;
@@ -39,8 +51,10 @@ export async function perform(programme: Programme, index: number): Promise<Seen
 
 /** Publishes in every way that there is. */
 async function publish({ broadcast, items, bytes }: Programme, publisher: number): Promise<void> {
+  const item = new Uint8Array(bytes);
+  const view = new DataView(item.buffer);
   for (let i = 0; i < items; i++) {
-    const item = itemOf(publisher, i, bytes);
+    mark(view, publisher * 100_000 + i);
     if (i % 3 === 0) await broadcast.publishAsync(item);
     else broadcast.publish(item);
   }
