@@ -47,21 +47,27 @@ function drain<T>(subscription: Subscription<T>): T[] {
   return all;
 }
 
-/** Another thread that waits; resolves once it has begun. */
+/** Another thread that waits; resolves once it is registered. */
 async function other(order: Omit<Hearing, 'gate'>): Promise<{ ended: Promise<unknown> }> {
   const gate = newGate();
   const ended = crew<unknown>(1, casting, 'hear', { ...order, gate }).then(([result]) => result);
-  await until(() => Atomics.load(gate, ENTERED) === 1);
+  await until(() => awaited(order), 'a thread that waits');
   return { ended };
 }
 
 /** Whether somebody is registered with the publishers, or with this subscription. */
-function awaited(broadcast: Broadcast<never> | Broadcast<unknown>, subscription: Subscription<unknown>): boolean {
-  const { kernel } = region;
-  return (
-    kernel.waiting(broadcast.offset + BROADCAST_PUBLISHERS) !== 0 ||
-    kernel.waiting(subscription.offset + SUBSCRIPTION_WAITERS) !== 0
-  );
+function awaited({
+  broadcast,
+  subscription,
+}: {
+  broadcast?: { offset: number };
+  subscription?: { offset: number };
+}): boolean {
+  const sets = [
+    ...(broadcast ? [broadcast.offset + BROADCAST_PUBLISHERS] : []),
+    ...(subscription ? [subscription.offset + SUBSCRIPTION_WAITERS] : []),
+  ];
+  return sets.some((set) => region.kernel.waiting(set) !== 0);
 }
 
 test('each subscriber sees each item that was published after it subscribed, in order and as it was', () => {
@@ -117,7 +123,7 @@ test('publishers wait for the slowest subscriber, and for nobody when none is th
     refuses(() => broadcast.publish(9, { timeout }), TimeoutError, late);
     await refusesLater(broadcast.publishAsync(9, { timeout }), TimeoutError, late);
   }
-  assert.is(awaited(broadcast as Broadcast<unknown>, slow), false);
+  assert.is(awaited({ broadcast, subscription: slow }), false);
   const waiting = await other({ broadcast: broadcast as Broadcast<unknown>, verb: 'publish' });
   assert.is(quick.tryGet(), undefined);
   assert.is(slow.get(), 0);
@@ -237,7 +243,7 @@ test('a timeout or an abort ends get and getAsync, and leaves no trace', async (
   stop.abort(new RangeError('stop'));
   await refusesLater(first, RangeError, 'stop');
   assert.is(await second, 1);
-  assert.is(awaited(broadcast as Broadcast<unknown>, subscription), false);
+  assert.is(awaited({ broadcast, subscription }), false);
 });
 
 test('an abort ends publishAsync with its reason, and the next in line is served', async () => {
@@ -251,7 +257,7 @@ test('an abort ends publishAsync with its reason, and the next in line is served
   assert.is(subscription.get(), 0);
   await second;
   assert.is(await subscription.getAsync(), 2);
-  assert.is(awaited(broadcast as Broadcast<unknown>, subscription), false);
+  assert.is(awaited({ broadcast, subscription }), false);
 });
 
 test('what one thread publishes keeps the order of its calls, whatever their form', async () => {

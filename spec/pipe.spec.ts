@@ -87,6 +87,7 @@ test('thousands of items go to another thread and come back, blocking and by pro
 test('send blocks while the way is full, and recv while it is empty', async () => {
   const [one, two] = newPipe({ capacity: 1 });
   const receiving = await other({ end: two, verb: 'recv' });
+  await until(() => sleepers(two) > 0);
   one.send('a');
   assert.is(await receiving.ended, 'a');
   const [three, four] = newPipe({ capacity: 1 });
@@ -136,6 +137,7 @@ test('poll waits for an item, or for the end of file', async () => {
   for (const last of [true, false]) {
     const [one, two] = newPipe();
     const polling = await other({ end: two, verb: 'poll' });
+    await until(() => sleepers(two) > 0);
     if (last) one.close();
     else one.send('a');
     assert.is(await polling.ended, true);
@@ -181,13 +183,14 @@ test('a close wakes whoever waits at the other end, threads and promises', async
   for (const verb of ['recv', 'recvAsync'] as const) {
     const [one, two] = newPipe({ capacity: 1 });
     const waiting = await other({ end: two, verb });
+    await until(() => sleepers(two) > 0);
     one.close();
     assert.is(await waiting.ended, 'ERR_CLOSED', verb);
   }
   for (const verb of ['fill', 'fillAsync'] as const) {
     const [one, two] = newPipe({ capacity: 1 });
     const waiting = await other({ end: two, verb });
-    await until(() => one.poll());
+    await until(() => one.poll() && sleepers(two) > 0);
     one.close();
     assert.is(await waiting.ended, 'ERR_CLOSED', verb);
   }
@@ -326,6 +329,7 @@ test('free gives back all of it, from either end, and any later use throws Inval
 test('freeing a pipe ends the wait of the thread at the other end', async () => {
   const [one, two] = newPipe();
   const waiting = await other({ end: two, verb: 'recv' });
+  await until(() => sleepers(two) > 0);
   one.free();
   assert.is(await waiting.ended, 'ERR_INVALID_HANDLE');
 });

@@ -12,7 +12,7 @@ import { child } from './kit/child.ts';
 import { crew } from './kit/crew.ts';
 import { refuses, refusesLater } from './kit/refuses.ts';
 import type { Choice } from './kit/selecting.ts';
-import { ENTERED, newGate } from './kit/tasks.ts';
+import { newGate } from './kit/tasks.ts';
 import { until } from './kit/until.ts';
 
 const selecting = new URL('./kit/selecting.js', import.meta.url);
@@ -32,12 +32,17 @@ function awaited(sources: readonly Source[]): boolean {
   return sources.some((source) => region.kernel.waiting(source.selectable().set) !== 0);
 }
 
-/** Another thread that waits; resolves once it has begun. */
-async function other(order: Omit<Choice, 'gate'>): Promise<{ ended: Promise<unknown> }> {
-  const gate = newGate();
-  const ended = crew<unknown>(1, selecting, 'choose', { ...order, gate }).then(([result]) => result);
-  await until(() => Atomics.load(gate, ENTERED) === 1);
+/** Another thread that waits; resolves once it is registered with the first of its sources. */
+async function other(order: Choice): Promise<{ ended: Promise<unknown> }> {
+  const ended = begin(order);
+  await until(() => awaited(order.sources.slice(0, 1)), 'a thread that waits');
   return { ended };
+}
+
+/** What another thread selects. */
+async function begin(order: Choice): Promise<unknown> {
+  const [result] = await crew<unknown>(1, selecting, 'choose', order);
+  return result;
 }
 
 test('the source that is ready is taken from, and nothing from the others', async () => {
@@ -188,8 +193,7 @@ test('an end of a pipe that another thread uses is refused', async () => {
   const [, yours] = pipe<number>({ region });
   yours.poll();
   const queue = newQueue();
-  const thread = await other({ sources: [queue, yours], verb: 'select' });
-  assert.is(await thread.ended, 'ERR_NOT_OWNER');
+  assert.is(await begin({ sources: [queue, yours], verb: 'select' }), 'ERR_NOT_OWNER');
   queue.put(1);
   assert.is(select([yours, queue]).index, 1);
 });
@@ -244,8 +248,8 @@ test('threads that block while their own selections wait do not lock each other 
 
 test('freeing one source ends the wait, and the other sources are left', async () => {
   const [one, two] = newQueues(2) as [Queue, Queue];
-  const pending = refusesLater(selectAsync([one, two]), InvalidHandleError, /was freed$/);
   const thread = await other({ sources: [one, two], verb: 'select' });
+  const pending = refusesLater(selectAsync([one, two]), InvalidHandleError, /was freed$/);
   two.free();
   await pending;
   const found = await thread.ended;

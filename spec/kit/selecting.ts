@@ -8,13 +8,11 @@ import { ENTERED, type Gate } from './tasks.ts';
 
 export interface Choice {
   readonly sources: readonly Source[];
-  readonly gate: Gate;
   readonly verb: 'select' | 'selectAsync' | 'get';
 }
 
-/** Enters, then waits; which source it was, and what came out of it. */
-export async function choose({ sources, gate, verb }: Choice): Promise<[number, unknown] | string> {
-  Atomics.add(gate, ENTERED, 1);
+/** Waits; which source it was, and what came out of it. */
+export async function choose({ sources, verb }: Choice): Promise<[number, unknown] | string> {
   try {
     if (verb === 'get') return [-1, (sources[0] as Queue).get()];
     const { index, value, closed } = verb === 'select' ? select(sources) : await selectAsync(sources);
