@@ -6,7 +6,7 @@ import { Broadcast } from '../lib/queue/broadcast.ts';
 import { codec } from '../lib/queue/codec.ts';
 import { pipe } from '../lib/queue/pipe.ts';
 import { Queue } from '../lib/queue/queue.ts';
-import { type Source, select, selectAsync } from '../lib/queue/select.ts';
+import { type Selected, type Source, select, selectAsync } from '../lib/queue/select.ts';
 import { Mutex } from '../lib/sync/mutex.ts';
 import { child } from './kit/child.ts';
 import { crew } from './kit/crew.ts';
@@ -18,6 +18,7 @@ import { until } from './kit/until.ts';
 const selecting = new URL('./kit/selecting.js', import.meta.url);
 const library = new URL('../lib/index.js', import.meta.url).href;
 const region = new Region({ bytes: 2 ** 22, threads: 10 });
+const begun = new Int32Array(new SharedArrayBuffer(4));
 
 function newQueue<T = unknown>(capacity = 4): Queue<T> {
   return new Queue<T>({ region, capacity, name: 'orders' });
@@ -43,6 +44,13 @@ async function other(order: Choice): Promise<{ ended: Promise<unknown> }> {
 async function begin(order: Choice): Promise<unknown> {
   const [result] = await crew<unknown>(1, selecting, 'choose', order);
   return result;
+}
+
+/** Blocks in `select`, once the workers that were started have begun: they need this thread's event loop for that. */
+async function selectLater<S extends Source>(sources: readonly S[]): Promise<Selected<S>> {
+  await until(() => Atomics.load(begun, 0) > 0, 'the feeder');
+  Atomics.store(begun, 0, 0);
+  return select(sources, { timeout: 10_000 });
 }
 
 test('the source that is ready is taken from, and nothing from the others', async () => {
@@ -100,6 +108,7 @@ test('a timeout ends it, and leaves no trace at any source', async () => {
   const late = /^select of 3 sources timed out after [02] ms$/;
   for (const timeout of [0, 2]) {
     assert.is(refuses(() => select(queues, { timeout }), TimeoutError, late).code, 'ERR_TIMEOUT');
+    assert.is(awaited(queues), false);
     await refusesLater(selectAsync(queues, { timeout }), TimeoutError, late);
   }
   assert.is(awaited(queues), false);
@@ -206,6 +215,20 @@ test('a wake for what was not taken is passed on', async () => {
     one.put(1);
     two.put(2);
     const { value } = await mine;
+    if (value === 2) two.put(2);
+    assert.equal(await thread.ended, [-1, 2]);
+    assert.is(one.size, value === 2 ? 1 : 0);
+  }
+});
+
+test('a thread that blocks passes on the wake for what it did not take', async () => {
+  for (let round = 0; round < 4; round++) {
+    const [one, two] = newQueues<number>(2) as [Queue<number>, Queue<number>];
+    const thread = await other({ sources: [two], verb: 'get' });
+    const feeder = crew(1, selecting, 'feed', { one, two, begun, slot: region.slot });
+    const { value } = await selectLater([one, two]);
+    await feeder;
+    assert.is(awaited([one]), false);
     if (value === 2) two.put(2);
     assert.equal(await thread.ended, [-1, 2]);
     assert.is(one.size, value === 2 ? 1 : 0);

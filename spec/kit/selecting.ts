@@ -94,3 +94,20 @@ export async function promiseAndBlock(
   }
   return taken;
 }
+
+export interface Feed {
+  readonly one: Queue<number>;
+  readonly two: Queue<number>;
+  readonly begun: Int32Array;
+  /** Of the thread that selects. */
+  readonly slot: number;
+}
+
+/** Puts into both as soon as that thread waits for both. */
+export async function feed({ one, two, begun, slot }: Feed): Promise<void> {
+  const { kernel } = one.region;
+  Atomics.store(begun, 0, 1);
+  while (![one, two].every((queue) => kernel.isRegistered(queue.selectable().set, slot))) await turn();
+  one.put(1);
+  two.put(2);
+}
