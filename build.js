@@ -22,6 +22,8 @@ const kernelSources = [
   'lib/kernel/value.ts',
   'lib/kernel/ring.ts',
   'lib/kernel/blocks.ts',
+  'lib/kernel/pipe.ts',
+  'lib/kernel/broadcast.ts',
 ];
 
 await buildKernel();

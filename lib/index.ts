@@ -29,8 +29,12 @@ export {
 export type { AsyncWaitOptions, WaitOptions } from './memory/wait.ts';
 export { Pool } from './pool/pool.ts';
 export { Thread } from './pool/thread.ts';
+export { Broadcast, type BroadcastOptions } from './queue/broadcast.ts';
 export { type Codec, codec } from './queue/codec.ts';
+export { Connection, type PipeOptions, pipe } from './queue/pipe.ts';
 export { Queue, type QueueOptions } from './queue/queue.ts';
+export { type Selected, type Source, select, selectAsync } from './queue/select.ts';
+export { Subscription } from './queue/subscription.ts';
 export { Barrier, type BarrierOptions } from './sync/barrier.ts';
 export { Condition, type ConditionOptions } from './sync/condition.ts';
 export { Event } from './sync/event.ts';

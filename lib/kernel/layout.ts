@@ -172,6 +172,55 @@ export const VALUE_WORD = 8; // 64 bits, of which i32 and u32 use the low half
 export const VALUE_TYPE = 64; // which of VALUE_TYPES in ../sync/value.ts
 export const VALUE_BYTES = 128;
 
+// One end of a pipe: a queue to receive from and a queue to send to
+export const KIND_PIPE = 14;
+export const PIPE_OWNER = 8; // PIPE_UNUSED, slot + 1 of the one thread that uses this end, or PIPE_OVER
+export const PIPE_INBOX = 64; // address of the queue that it receives from,
+export const PIPE_INBOX_SERIAL = 68; // and its serial
+export const PIPE_OUTBOX = 72; // address of the queue that it sends to,
+export const PIPE_OUTBOX_SERIAL = 76; // and its serial
+export const PIPE_PEER = 80; // address of the other end,
+export const PIPE_PEER_SERIAL = 84; // and its serial
+export const PIPE_BYTES = 128;
+export const PIPE_UNUSED = 0; // whoever uses it first owns it
+export const PIPE_OVER = -1; // it was closed, or its thread has ended
+
+// Broadcast: a ring whose items every subscriber sees
+export const KIND_BROADCAST = 15;
+export const BROADCAST_MASK = 64; // cells - 1; cells are the next power of two of the capacity
+export const BROADCAST_LIMIT = 68; // 2 * capacity: positions count in twos
+export const BROADCAST_SKIPS = 72; // 1 when slow subscribers miss items, 0 when publishers wait for them
+export const BROADCAST_CODEC = 76;
+export const BROADCAST_MESSAGE_BYTES = 80; // bytes of a message at the most
+export const BROADCAST_CELL_STRIDE = 84; // bytes from one cell to the next
+export const BROADCAST_CELLS_AT = 88; // address of the first cell
+export const BROADCAST_MAIL_STRIDE = 92; // bytes from the mail of one thread to that of the next
+export const BROADCAST_MAILS_AT = 96; // address of the mail of the thread in slot 0
+export const BROADCAST_PLACES = 100; // how many subscriptions there can be at a time
+export const BROADCAST_PLACES_AT = 104; // address of the list of their addresses
+export const BROADCAST_TAIL = 128; // next position to claim; the lowest bit says closed
+export const CLOSED_BIT = 1; // of that tail
+export const BROADCAST_SEEN = 132; // what a publisher last saw of the slowest subscriber
+export const BROADCAST_USED = 192; // places of the list that were ever taken
+export const BROADCAST_PUBLISHERS = 256; // wait set: publishers that wait for the slowest subscriber
+export const BROADCAST_BYTES = 320;
+
+// Cell of a broadcast's ring, and the mail of a thread: a message on its way into a cell or out of it
+export const CELL_STAMP = 0; // position | 1 once published
+export const CELL_LENGTH = 4;
+export const CELL_DATA = 8;
+
+// Subscription: where one subscriber is in a broadcast
+export const KIND_SUBSCRIPTION = 16;
+export const SUBSCRIPTION_BROADCAST = 8; // address of the broadcast
+export const SUBSCRIPTION_CURSOR = 64; // next position to take
+export const SUBSCRIPTION_MISSED = 68; // items that were overwritten before they were taken
+export const SUBSCRIPTION_STATE = 72; // NOT_SUBSCRIBED, or (slot + 1) << 1 of the thread that used it last, | SUBSCRIBED
+export const SUBSCRIPTION_WAITERS = 128; // wait set
+export const SUBSCRIPTION_BYTES = 192;
+export const NOT_SUBSCRIBED = 0; // anybody may take the place
+export const SUBSCRIBED = 1; // bit: the cursor counts
+
 // Queue
 export const QUEUE_MASK = 64; // slots - 1; slots are a power of two and more than the capacity
 export const QUEUE_LIMIT = 68; // 2 * capacity: positions count in twos

@@ -33,7 +33,7 @@ export class ClosedError extends RingfenceError {
   }
 }
 
-/** A thread released what it does not hold. */
+/** A thread released what it does not hold, or used what belongs to another thread. */
 export class NotOwnerError extends RingfenceError {
   constructor(message: string) {
     super('ERR_NOT_OWNER', message);
@@ -78,10 +78,10 @@ export class TooManyThreadsError extends RingfenceError {
   }
 }
 
-/** The message needs more bytes than the region could ever give; nothing was sent. */
+/** The message needs more bytes than the region could ever give, or than a broadcast allows; nothing was sent. */
 export class MessageTooLargeError extends RingfenceError {
-  constructor(bytes: number, allowed: number) {
-    super('ERR_MESSAGE_TOO_LARGE', `a message of ${bytes} bytes does not fit: the region allows ${allowed}`);
+  constructor(bytes: number, allowed: number, limit = 'the region') {
+    super('ERR_MESSAGE_TOO_LARGE', `a message of ${bytes} bytes does not fit: ${limit} allows ${allowed}`);
   }
 }
 

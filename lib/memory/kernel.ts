@@ -117,6 +117,18 @@ export interface Kernel {
   waitTicket(record: number): number;
   waitSince(record: number): number;
   peek(address: number): number;
+  pipeEnter(end: number, serial: number, me: number): number;
+  pipeLeave(end: number, me: number): number;
+  pipeOwner(end: number): number;
+  broadcastPublish(broadcast: number, serial: number, slot: number): number;
+  broadcastWritable(broadcast: number): number;
+  broadcastSleeper(broadcast: number, from: number): number;
+  broadcastClose(broadcast: number): void;
+  broadcastSubscribe(broadcast: number, serial: number, slot: number, subscription: number): number;
+  subscriptionTake(subscription: number, serial: number, slot: number): number;
+  subscriptionReadable(subscription: number): number;
+  subscriptionMissed(subscription: number): number;
+  subscriptionLeave(subscription: number, owner: number): number;
 }
 
 let compiled: WebAssembly.Module | undefined;

@@ -7,14 +7,17 @@ import {
   DEAD,
   KIND_ARRAY,
   KIND_BARRIER,
+  KIND_BROADCAST,
   KIND_CONDITION,
   KIND_EVENT,
   KIND_LATCH,
   KIND_MUTEX,
+  KIND_PIPE,
   KIND_QUEUE,
   KIND_RLOCK,
   KIND_RWLOCK,
   KIND_SEMAPHORE,
+  KIND_SUBSCRIPTION,
   KIND_VALUE,
   NAME_BYTES,
   OBJECT_KIND,
@@ -53,6 +56,9 @@ export const KINDS: Readonly<Record<number, Kind>> = {
   [KIND_RLOCK]: { word: 'rlock', wants: ['lock'], owners: oneOwner, details: lockDetails },
   [KIND_RWLOCK]: { word: 'rwlock', wants: ['write', 'read', 'drain'], owners: rwOwners, details: rwDetails },
   [KIND_CONDITION]: { word: 'condition', wants: ['wait'] },
+  [KIND_PIPE]: { word: 'connection', wants: [] },
+  [KIND_BROADCAST]: { word: 'broadcast', wants: ['publish'] },
+  [KIND_SUBSCRIPTION]: { word: 'subscription', wants: ['get'], details: subscriptionDetails },
   [KIND_QUEUE]: { word: 'queue', wants: ['get', 'put', 'join'], details: queueDetails },
 };
 
@@ -66,6 +72,10 @@ function lockDetails(kernel: Kernel, offset: number): Details {
   const owner = kernel.lockOwner(offset);
   if (owner === DEAD) return { locked: true, owner: -1, ownerDied: true };
   return { locked: owner !== 0, owner: owner - 1 };
+}
+
+function subscriptionDetails(kernel: Kernel, offset: number): Details {
+  return { missed: kernel.subscriptionMissed(offset) };
 }
 
 /** Who arrives waits for the writer, be it inside or before it; the writer that has the gate waits for the readers. */

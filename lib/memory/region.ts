@@ -7,20 +7,24 @@
 import * as worker from 'node:worker_threads';
 import {
   BARRIER_WAITERS,
+  BROADCAST_PUBLISHERS,
   CONDITION_WAITERS,
   EVENT_WAITERS,
   FREE,
   KIND_ARRAY,
   KIND_BARRIER,
+  KIND_BROADCAST,
   KIND_CONDITION,
   KIND_EVENT,
   KIND_LATCH,
   KIND_LONG,
   KIND_MUTEX,
+  KIND_PIPE,
   KIND_QUEUE,
   KIND_RLOCK,
   KIND_RWLOCK,
   KIND_SEMAPHORE,
+  KIND_SUBSCRIPTION,
   LATCH_WAITERS,
   MAGIC,
   MAX_THREADS,
@@ -45,6 +49,7 @@ import {
   RW_DRAINING,
   RW_READERS,
   SEMAPHORE_WAITERS,
+  SUBSCRIPTION_WAITERS,
   THREAD_BYTES,
   THREAD_GENERATION,
   THREAD_NAME,
@@ -72,10 +77,12 @@ const WAIT_SETS: Readonly<Record<number, readonly number[]>> = {
   [KIND_RWLOCK]: [MUTEX_WAITERS, RW_READERS, RW_DRAINING],
   [KIND_CONDITION]: [CONDITION_WAITERS],
   [KIND_QUEUE]: [QUEUE_GETTERS, QUEUE_PUTTERS, QUEUE_JOINERS],
-  [KIND_SEMAPHORE]: [SEMAPHORE_WAITERS],
-  [KIND_EVENT]: [EVENT_WAITERS],
   [KIND_BARRIER]: [BARRIER_WAITERS],
+  [KIND_BROADCAST]: [BROADCAST_PUBLISHERS],
+  [KIND_EVENT]: [EVENT_WAITERS],
   [KIND_LATCH]: [LATCH_WAITERS],
+  [KIND_SEMAPHORE]: [SEMAPHORE_WAITERS],
+  [KIND_SUBSCRIPTION]: [SUBSCRIPTION_WAITERS],
 };
 
 /** Kinds that have a mutex word, with its owner in it. */
@@ -364,6 +371,7 @@ export class Region {
   threadExited(thread: number): void {
     const slot = this.#slotOf(thread);
     if (slot < 0) return;
+    this.#leaveFor(slot);
     for (const { offset, kind } of this.#objects()) {
       if (kind === KIND_CONDITION) this.#notifyInPlaceOf(offset, slot);
       if (kind === KIND_RWLOCK) this.kernel.rwBury(offset, slot);
@@ -388,6 +396,14 @@ export class Region {
   #notifyInPlaceOf(condition: number, slot: number): void {
     const lost = this.kernel.conditionForget(condition, slot);
     for (let left = lost; left > 0; left--) this.kernel.conditionNotify(condition);
+  }
+
+  /** Closes what belonged to that thread alone; before the others are woken, so that they see it. */
+  #leaveFor(slot: number): void {
+    for (const { offset, kind } of this.#objects()) {
+      if (kind === KIND_PIPE) this.kernel.pipeLeave(offset, slot + 1);
+      if (kind === KIND_SUBSCRIPTION) this.kernel.subscriptionLeave(offset, slot + 1);
+    }
   }
 
   *#objects(): Generator<{ offset: number; kind: number }> {

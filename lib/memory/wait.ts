@@ -10,6 +10,9 @@
  * Async  as above, but all promises of a thread share one `waitAsync` on the thread's word; on a wake the sets whose bit
  *        was taken are tried again, first come first served
  *
+ * An operation may wait in several sets. It registers in each before it looks at all; when it is through it leaves each,
+ * and so passes on the wakes for what it did not take.
+ *
  * While a thread blocks, its promises cannot go on. So it first withdraws their registrations, and passes on the wakes
  * that they had received; they register again when the thread is back in its event loop.
  *
@@ -27,20 +30,26 @@ import { WaitGraph } from './waitgraph.ts';
 /** What an attempt returns when the operation cannot go on yet. */
 export const AGAIN: unique symbol = Symbol('again');
 
-/** An operation that may have to wait. */
-export interface Operation<R> {
-  /** Names the operation in a `TimeoutError`. */
-  readonly what: string;
+/** What a waiter registers for. */
+export interface Awaited {
   /** The object that is waited for. */
   readonly object: { readonly offset: number; readonly serial: number };
   /** Address of the wait set. */
   readonly set: number;
+  /** Asked when a waiter leaves: is there something that another waiter could use? */
+  passOn(): boolean;
+}
+
+/** An operation that may have to wait. */
+export interface Operation<R> extends Awaited {
+  /** Names the operation in a `TimeoutError`. */
+  readonly what: string;
+  /** What it waits for besides, in other sets: the attempt looks at all of it. */
+  readonly others?: readonly Awaited[] | undefined;
   /** Tries once; throws what the caller shall get. */
   attempt(): R | typeof AGAIN;
   /** Gives up what was prepared, when the wait ends by a timeout or an abort. */
   abandon?(): void;
-  /** Asked when a waiter leaves: is there something that another waiter could use? */
-  passOn(): boolean;
 }
 
 /** For blocking forms; `timeout` in milliseconds, none by default. */
@@ -110,6 +119,16 @@ export function spin<R>(attempt: () => R | typeof AGAIN): R | typeof AGAIN {
   return AGAIN;
 }
 
+/** All that an operation waits for. */
+function setsOf(operation: Operation<unknown>): readonly Awaited[] {
+  return operation.others ? [operation, ...operation.others] : [operation];
+}
+
+/** What a waiter that stands in line for `set` waits for there. */
+function awaitedIn(set: number, { operation }: Waiter): Awaited {
+  return operation.others?.find((other) => other.set === set) ?? operation;
+}
+
 /** One thread's sleep in one region. */
 export class Parker {
   readonly #kernel: Kernel;
@@ -157,7 +176,8 @@ export class Parker {
     const endless = deadline === Number.POSITIVE_INFINITY;
     for (;;) {
       this.#publish(operation, endless);
-      this.#kernel.register(operation.set, this.#slot);
+      this.#register(operation);
+      if (operation.others) for (const other of operation.others) this.#register(other);
       const result = operation.attempt();
       if (result !== AGAIN) return result;
       const left = deadline - performance.now();
@@ -195,7 +215,7 @@ export class Parker {
   /** Resolves when the operation has gone through; never blocks. Waiters of one set are served in their order. */
   async wait<R>(operation: Operation<R>, options?: AsyncWaitOptions): Promise<R> {
     const { timeout, signal } = this.#begin(operation, options);
-    if (!this.#waiters.has(operation.set)) {
+    if (this.#waiters.size === 0 || !setsOf(operation).some(({ set }) => this.#waiters.has(set))) {
       const result = operation.attempt();
       if (result !== AGAIN) return result;
     }
@@ -234,11 +254,14 @@ export class Parker {
     signal?.addEventListener('abort', onAbort, { once: true });
     if (signal) allowListeners(signal);
     const waiter: Waiter = { operation, resolve, reject, release };
-    const waiters = this.#waiters.get(operation.set);
-    if (waiters) waiters.push(waiter);
-    else this.#waiters.set(operation.set, [waiter]);
+    const sets = setsOf(operation);
+    for (const { set } of sets) {
+      const waiters = this.#waiters.get(set);
+      if (waiters) waiters.push(waiter);
+      else this.#waiters.set(set, [waiter]);
+    }
     this.#hold();
-    this.#serve(operation.set);
+    for (const { set } of sets) this.#serve(set);
     this.#arm();
   }
 
@@ -247,6 +270,7 @@ export class Parker {
     const waiters = this.#waiters.get(set);
     if (!waiters || !this.#waiters.delete(set)) return;
     for (const waiter of waiters) {
+      this.#quit(waiter);
       waiter.release();
       waiter.operation.abandon?.();
       waiter.reject(reason);
@@ -264,17 +288,33 @@ export class Parker {
     const waiters = this.#waiters.get(set);
     const last = waiters?.at(-1);
     if (!waiters || !last) return;
-    for (let waiter = waiters[0]; waiter && this.#attempt(waiter); waiter = waiters[0]) waiters.shift();
+    for (let waiter = waiters[0]; waiter && this.#attempt(waiter); waiter = waiters[0]) {
+      waiters.shift();
+      if (waiter.operation.others) this.#quit(waiter);
+    }
     if (waiters.length > 0) return;
     this.#waiters.delete(set);
     this.#hold();
-    this.#leave(last.operation);
+    this.#leaveSet(awaitedIn(set, last));
   }
 
   #serve(set: number): void {
-    const operation = this.#waiters.get(set)?.[0]?.operation;
-    if (operation && !this.#withdrawn && this.#lives(operation)) this.#kernel.register(set, this.#slot);
+    const waiter = this.#waiters.get(set)?.[0];
+    if (waiter && !this.#withdrawn) this.#register(awaitedIn(set, waiter));
     this.serve(set);
+  }
+
+  /** Takes a waiter out of every line where it still stands, and leaves the sets in which nobody else is then in line. */
+  #quit(waiter: Waiter): void {
+    for (const awaited of setsOf(waiter.operation)) {
+      const waiters = this.#waiters.get(awaited.set);
+      const at = waiters?.indexOf(waiter) ?? -1;
+      if (!waiters || at < 0) continue;
+      waiters.splice(at, 1);
+      if (waiters.length > 0) continue;
+      this.#waiters.delete(awaited.set);
+      this.#leaveSet(awaited);
+    }
   }
 
   #attempt(waiter: Waiter): boolean {
@@ -290,18 +330,11 @@ export class Parker {
   }
 
   #giveUp(waiter: Waiter, reason: unknown): void {
-    const { set } = waiter.operation;
-    const waiters = this.#waiters.get(set) ?? [];
-    waiters.splice(waiters.indexOf(waiter), 1);
     waiter.release();
     waiter.operation.abandon?.();
     waiter.reject(reason);
-    if (waiters.length > 0) {
-      this.#serve(set);
-      return;
-    }
-    this.#waiters.delete(set);
-    this.#leave(waiter.operation);
+    this.#quit(waiter);
+    for (const { set } of setsOf(waiter.operation)) this.#serve(set);
     this.#hold();
   }
 
@@ -326,7 +359,7 @@ export class Parker {
     if (this.#withdrawn || this.#waiters.size === 0) return;
     this.#kernel.parkEnd(this.#record);
     for (const [set, [waiter]] of [...this.#waiters]) {
-      const waits = waiter && this.#lives(waiter.operation) && this.#kernel.isRegistered(set, this.#slot);
+      const waits = waiter && this.#lives(awaitedIn(set, waiter)) && this.#kernel.isRegistered(set, this.#slot);
       if (!waits) this.#serve(set);
     }
     this.#arm();
@@ -335,7 +368,10 @@ export class Parker {
   #withdraw(): void {
     if (this.#withdrawn || this.#waiters.size === 0) return;
     this.#withdrawn = true;
-    for (const [waiter] of this.#waiters.values()) if (waiter) this.#leave(waiter.operation);
+    for (const [set, [waiter]] of this.#waiters) {
+      const awaited = waiter && awaitedIn(set, waiter);
+      if (awaited) this.#leaveSet(awaited);
+    }
   }
 
   /** Not at once: what the promises take must not appear in the middle of the synchronous code that blocked. */
@@ -349,14 +385,23 @@ export class Parker {
     });
   }
 
+  #register(awaited: Awaited): void {
+    if (this.#lives(awaited)) this.#kernel.register(awaited.set, this.#slot);
+  }
+
   #leave(operation: Operation<unknown>): void {
-    if (!this.#lives(operation)) return;
-    this.#kernel.unregister(operation.set, this.#slot);
-    if (operation.passOn()) this.wake(operation.set);
+    this.#leaveSet(operation);
+    if (operation.others) for (const other of operation.others) this.#leaveSet(other);
+  }
+
+  #leaveSet(awaited: Awaited): void {
+    if (!this.#lives(awaited)) return;
+    this.#kernel.unregister(awaited.set, this.#slot);
+    if (awaited.passOn()) this.wake(awaited.set);
   }
 
   /** Whether the object was not freed: otherwise its wait set is somebody else's memory. */
-  #lives({ object }: Operation<unknown>): boolean {
+  #lives({ object }: Awaited): boolean {
     return this.#i32[(object.offset + OBJECT_SERIAL) >> 2] === object.serial;
   }
 

@@ -8,6 +8,8 @@ import { TaskError } from '../memory/errors.ts';
 import { attach, type Shared } from '../memory/handles.ts';
 import { nameThread, type Region } from '../memory/region.ts';
 // Whatever a payload may carry must come back to life here, also where the user's module does not import it.
+import '../queue/broadcast.ts';
+import '../queue/pipe.ts';
 import '../queue/queue.ts';
 import '../sync/barrier.ts';
 import '../sync/condition.ts';

@@ -36,6 +36,7 @@ import { ClosedError, InvalidHandleError, requireInteger, show } from '../memory
 import { LivePlace, placement, revives, SharedObject, type SharedObjectOptions } from '../memory/handles.ts';
 import type { Kernel } from '../memory/kernel.ts';
 import type { Place } from '../memory/region.ts';
+import { OVER, type Selectable } from '../memory/selectable.ts';
 import {
   AGAIN,
   type AsyncWaitOptions,
@@ -430,6 +431,19 @@ export class Queue<T = unknown> extends SharedObject {
     if (said === FREED) return new InvalidHandleError(`the queue at offset ${this.offset} was freed`);
     if (letter !== undefined) this.#payloads.drop(letter);
     return new ClosedError(this.title);
+  }
+
+  /** @internal What `select` needs. */
+  selectable(): Selectable<T> {
+    return {
+      object: this,
+      set: this.#getters,
+      ready: () => this.#kernel.ringReadable(this.offset) !== 0,
+      take: () => {
+        const item = this.#tryTake();
+        return item === ENDED ? OVER : item;
+      },
+    };
   }
 }
 

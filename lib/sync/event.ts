@@ -5,6 +5,7 @@ import { EVENT_BYTES, EVENT_WAITERS, KIND_EVENT, WAKE } from '../kernel/layout.t
 import { LivePlace, placement, revives, SharedObject, type SharedObjectOptions } from '../memory/handles.ts';
 import type { Kernel } from '../memory/kernel.ts';
 import type { Place } from '../memory/region.ts';
+import type { Selectable } from '../memory/selectable.ts';
 import {
   AGAIN,
   type AsyncWaitOptions,
@@ -80,6 +81,13 @@ export class Event extends SharedObject {
       },
       passOn: () => false, // a set wakes all
     };
+  }
+
+  /** @internal What `select` needs: ready once it is set, or was set since. */
+  selectable(): Selectable<undefined> {
+    const { set, attempt } = this.#operation();
+    const take = () => (attempt() === AGAIN ? AGAIN : undefined);
+    return { object: this, set, ready: () => take() !== AGAIN, take };
   }
 
   get #changes(): number {

@@ -3,6 +3,8 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { attach, share } from '../../lib/memory/handles.ts';
 import type { CrewFunction, FromWorker, Order } from './crew.ts';
 // the classes whose handles may come
+import '../../lib/queue/broadcast.ts';
+import '../../lib/queue/pipe.ts';
 import '../../lib/queue/queue.ts';
 import '../../lib/sync/barrier.ts';
 import '../../lib/sync/condition.ts';

@@ -7,8 +7,12 @@ import { attach, type SharedObject, share } from '../../lib/memory/handles.ts';
 import { Region } from '../../lib/memory/region.ts';
 import { formatSnapshot } from '../../lib/memory/snapshot.ts';
 import type { Pool } from '../../lib/pool/pool.ts';
+import { Broadcast } from '../../lib/queue/broadcast.ts';
 import { codec } from '../../lib/queue/codec.ts';
+import { type Connection, pipe } from '../../lib/queue/pipe.ts';
 import { Queue } from '../../lib/queue/queue.ts';
+import { select, selectAsync } from '../../lib/queue/select.ts';
+import type { Subscription } from '../../lib/queue/subscription.ts';
 import { Barrier } from '../../lib/sync/barrier.ts';
 import { Condition } from '../../lib/sync/condition.ts';
 import { Event } from '../../lib/sync/event.ts';
@@ -37,6 +41,7 @@ export interface Outcome {
 const locking = new URL('./locking.js', import.meta.url);
 const sharing = new URL('./sharing.js', import.meta.url);
 const tasks = new URL('./tasks.js', import.meta.url);
+const piping = new URL('./piping.js', import.meta.url);
 const queue = (options: object = {}): Queue => new Queue({ capacity: 2, name: 'orders', ...options });
 const mutex = (): Mutex => new Mutex({ name: 'stock' });
 const semaphore = (permits = 2, max?: number): Semaphore => new Semaphore({ permits, max, name: 'seats' });
@@ -59,6 +64,28 @@ const writing = (): RwLock => {
 };
 /** An argument that the compiler would not let through. */
 const wrong = (value: unknown): never => value as never;
+const ends = (options: object = {}): [Connection, Connection] => pipe({ capacity: 1, name: 'phone', ...options });
+const broadcast = (options: object = {}): Broadcast => new Broadcast({ capacity: 1, name: 'prices', ...options });
+/** A subscription to a broadcast that is full. */
+const behind = (): { all: Broadcast; one: Subscription } => {
+  const all = broadcast();
+  const one = all.subscribe();
+  all.publish(1);
+  return { all, one };
+};
+/** An end whose way to the other one is full, and an item has come. */
+const busy = (): Connection => {
+  const [one, other] = ends();
+  one.send(1);
+  other.send(1);
+  return one;
+};
+/** An end whose other end is closed. */
+const hungUp = (): Connection => {
+  const [one, other] = ends();
+  other.close();
+  return one;
+};
 const full = (): Queue => {
   const one = queue({ capacity: 1 });
   one.put(1);
@@ -142,6 +169,23 @@ const waits: Record<string, (options: { timeout: never }) => unknown> = {
   'get without an item': (options) => queue().get(options),
   'getMany with an item': (options) => full().getMany(1, options),
   'getAsync without an item': (options) => queue().getAsync(options),
+  'send with room': (options) => ends()[0].send(1, options),
+  'send without room': (options) => busy().send(2, options),
+  'sendAsync without room': (options) => busy().sendAsync(2, options),
+  'recv with an item': (options) => busy().recv(options),
+  'recv without an item': (options) => ends()[0].recv(options),
+  'recvAsync without an item': (options) => ends()[0].recvAsync(options),
+  'poll with an item': (options) => busy().poll(options),
+  'poll without an item': (options) => ends()[0].poll(options),
+  'publish to nobody': (options) => broadcast().publish(1, options),
+  'publish without room': (options) => behind().all.publish(2, options),
+  'publishAsync without room': (options) => behind().all.publishAsync(2, options),
+  'get of a subscription with an item': (options) => behind().one.get(options),
+  'get of a subscription without an item': (options) => broadcast().subscribe().get(options),
+  'getAsync of a subscription without an item': (options) => broadcast().subscribe().getAsync(options),
+  'select with an item': (options) => select([full()], options),
+  'select without an item': (options) => select([queue(), queue()], options),
+  'selectAsync without an item': (options) => selectAsync([queue(), queue()], options),
   'join with nothing to wait for': (options) => queue().join(options),
   'joinAsync with something to wait for': (options) => full().joinAsync(options),
 };
@@ -196,6 +240,23 @@ const frees = Object.entries({
   countDown: () => freed(latch()).countDown(),
   'wait at a barrier': () => freed(barrier()).wait(),
   add: () => freed(value()).add(1),
+  send: () => freed(ends()[0]).send(1),
+  recv: () => freed(ends()[0]).recv(),
+  'close of an end': () => freed(ends()[0]).close(),
+  'recv at the other end': () => {
+    const [one, other] = ends();
+    freed(one);
+    other.recv();
+  },
+  publish: () => freed(broadcast()).publish(1),
+  subscribe: () => freed(broadcast()).subscribe(),
+  'get of a subscription': () => freed(broadcast().subscribe()).get(),
+  'get of a subscription to a broadcast': () => {
+    const { all, one } = behind();
+    freed(all);
+    one.get();
+  },
+  select: () => select([queue(), freed(queue())]),
 }).map(([name, use]) => {
   const row: Misuse = { run: use, error: 'InvalidHandleError', code: 'ERR_INVALID_HANDLE', message: /was freed$/ };
   return [`${name} after free`, row] as const;
@@ -219,6 +280,26 @@ const closes = Object.entries({
   const row: Misuse = { run: use, error: 'ClosedError', code: 'ERR_CLOSED', message: /^queue "orders" is closed$/ };
   return [`${name} after close`, row] as const;
 });
+
+const hangUps = Object.entries({
+  send: [() => hungUp().send(1), /^connection "phone" is closed$/],
+  sendAsync: [() => hungUp().sendAsync(1), /^connection "phone" is closed$/],
+  recv: [() => hungUp().recv(), /^connection "phone" is closed$/],
+  recvAsync: [() => hungUp().recvAsync(), /^connection "phone" is closed$/],
+  publish: [() => closing(broadcast()).publish(1), /^broadcast "prices" is closed$/],
+  publishAsync: [() => closing(broadcast()).publishAsync(1), /^broadcast "prices" is closed$/],
+  subscribe: [() => closing(broadcast()).subscribe(), /^broadcast "prices" is closed$/],
+  'get of a subscription': [() => closing(broadcast().subscribe()).get(), /^subscription "prices" is closed$/],
+  'poll of an end': [() => closing(ends()[0]).poll(), /^connection "phone" is closed$/],
+} as const).map(([name, [run, message]]) => {
+  const row: Misuse = { run, error: 'ClosedError', code: 'ERR_CLOSED', message };
+  return [`${name} after it or the other end was closed`, row] as const;
+});
+
+function closing<T extends Broadcast | Subscription | Connection>(object: T): T {
+  object.close();
+  return object;
+}
 
 const handles = Object.entries({
   'of another version': [{ 'ringfence.handle': 99 }, /^a handle of layout 99, this library has \d+$/],
@@ -414,6 +495,108 @@ const others: Record<string, Misuse> = {
     error: 'NotOwnerError',
     code: 'ERR_NOT_OWNER',
     message: /cannot unlock mutex "stock": the thread in slot 0 holds it$/,
+  },
+  'an end of a pipe that another thread uses': {
+    run: () => {
+      const [one] = ends();
+      one.send(1);
+      return run(piping, 'takeOver', one);
+    },
+    error: 'NotOwnerError',
+    code: 'ERR_NOT_OWNER',
+    message: /^the thread in slot 1 cannot recv on connection "phone": the thread in slot 0 uses it$/,
+  },
+  'a pipe of capacity 0': {
+    run: () => ends({ capacity: 0 }),
+    error: 'RangeError',
+    message: /^capacity must .* got 0$/,
+  },
+  'a pipe with a codec by name': {
+    run: () => ends({ codec: 'i32' }),
+    error: 'TypeError',
+    message: /^codec must be one of codec\.\*: got "i32"$/,
+  },
+  'a pipe with a number for options': {
+    run: () => pipe(wrong(5)),
+    error: 'TypeError',
+    message: /^options must be an object: got 5$/,
+  },
+  'poll with a number': { run: () => ends()[0].poll(wrong(5)), error: 'TypeError', message: /^options .* got 5$/ },
+  'a broadcast of capacity 0': {
+    run: () => broadcast({ capacity: 0 }),
+    error: 'RangeError',
+    message: /^capacity must be an integer from 1 to 1048576: got 0$/,
+  },
+  'a broadcast that is slow in another way': {
+    run: () => broadcast({ slow: 'drop' }),
+    error: 'TypeError',
+    message: /^slow must be 'wait' or 'skip': got "drop"$/,
+  },
+  'a broadcast with blocks of 1 byte': {
+    run: () => broadcast({ blockBytes: 1 }),
+    error: 'RangeError',
+    message: /^blockBytes must be an integer from 16 to 16777216: got 1$/,
+  },
+  'a broadcast with a codec by name': {
+    run: () => broadcast({ codec: 'i32' }),
+    error: 'TypeError',
+    message: /^codec must be one of codec\.\*: got "i32"$/,
+  },
+  'a broadcast for no subscribers': {
+    run: () => broadcast({ subscribers: 0 }),
+    error: 'RangeError',
+    message: /^subscribers must be an integer from 1 to 4096: got 0$/,
+  },
+  'a broadcast without options': {
+    run: () => new Broadcast(wrong(undefined)),
+    error: 'TypeError',
+    message: /options|capacity/,
+  },
+  'one subscription too many': {
+    run: () => {
+      const all = broadcast({ subscribers: 1 });
+      all.subscribe();
+      all.subscribe();
+    },
+    error: 'RangeError',
+    message: /^subscribers must be more than 1 for one more subscription to broadcast "prices"$/,
+  },
+  'a message longer than a broadcast allows': {
+    run: () => broadcast().publish('x'.repeat(1000)),
+    error: 'MessageTooLargeError',
+    code: 'ERR_MESSAGE_TOO_LARGE',
+    message: /^a message of \d+ bytes does not fit: blockBytes of broadcast "prices" allows 248$/,
+  },
+  'what a broadcast cannot carry': {
+    run: () => broadcast().publish(() => {}),
+    error: 'CodecError',
+    code: 'ERR_CODEC',
+    message: /^codec any /,
+  },
+  'select of nothing': {
+    run: () => select([]),
+    error: 'TypeError',
+    message: /^sources must be a list of at least one: got an object \(Array\)$/,
+  },
+  'select of one queue without a list': {
+    run: () => select(wrong(queue())),
+    error: 'TypeError',
+    message: /^sources must be a list of at least one: got an object \(Queue\)$/,
+  },
+  'select of a number': {
+    run: () => select([full(), wrong(5)]),
+    error: 'TypeError',
+    message: /^sources\[1\] must be a Queue, a Connection, a Subscription or an Event: got 5$/,
+  },
+  'select over two regions': {
+    run: () => select([queue(), queue({ region: new Region() })]),
+    error: 'TypeError',
+    message: /^sources\[1\] must live in the region of sources\[0\]$/,
+  },
+  'selectAsync with a signal that is none': {
+    run: () => selectAsync([queue()], { signal: wrong(5) }),
+    error: 'TypeError',
+    message: /^signal must be an AbortSignal: got 5$/,
   },
   'lock twice': {
     run: () => mutex().lock().lock(),
@@ -625,6 +808,7 @@ export const misuses: ReadonlyMap<string, Misuse> = new Map<string, Misuse>([
   ...codecs,
   ...frees,
   ...closes,
+  ...hangUps,
   ...handles,
   ...Object.entries(others),
 ]);
