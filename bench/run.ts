@@ -9,10 +9,11 @@ import { SingleBar } from 'cli-progress';
 import { Table } from 'console-table-printer';
 import { locks } from './locks.bench.ts';
 import { memory } from './memory.bench.ts';
+import { primitives } from './primitives.bench.ts';
 import { queues } from './queues.bench.ts';
 import { measure, quantile, type Row, ratio, type Scenario, type Target } from './scenario.ts';
 
-const scenarios: readonly Scenario[] = [...locks, ...queues, ...memory];
+const scenarios: readonly Scenario[] = [...locks, ...primitives, ...queues, ...memory];
 
 function git(...args: string[]): string {
   const cwd = fileURLToPath(new URL('.', import.meta.url));

@@ -12,7 +12,7 @@ import { Tally } from '../examples/tally.ts';
 
 const DEADLINE = 120_000; // ms
 
-for (const name of ['tickets', 'kitchen', 'cities']) {
+for (const name of ['tickets', 'kitchen', 'philosophers', 'readers', 'downloads', 'heat', 'cities']) {
   test(`${name} prints what its source promises and is right`, () => {
     const { status, stdout, stderr } = runExample(name);
     assert.is(stderr, '');

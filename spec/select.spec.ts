@@ -7,10 +7,12 @@ import { codec } from '../lib/queue/codec.ts';
 import { pipe } from '../lib/queue/pipe.ts';
 import { Queue } from '../lib/queue/queue.ts';
 import { type Selected, type Source, select, selectAsync } from '../lib/queue/select.ts';
+import { Event } from '../lib/sync/event.ts';
 import { Mutex } from '../lib/sync/mutex.ts';
 import { child } from './kit/child.ts';
 import { crew } from './kit/crew.ts';
 import { refuses, refusesLater } from './kit/refuses.ts';
+import { newRegion } from './kit/regions.ts';
 import type { Choice } from './kit/selecting.ts';
 import { newGate } from './kit/tasks.ts';
 import { until } from './kit/until.ts';
@@ -314,6 +316,24 @@ test('the process stays while a selection waits, and ends as soon as the last on
     process.on('exit', () => console.log('end'));
   `);
   assert.equal(ended, { code: 0, stdout: 'served\naborted\nend\n', stderr: '' });
+});
+
+test('an event is ready when it is set, and also when it was cleared at once', async () => {
+  const region = newRegion();
+  const queue = new Queue<number>({ region, capacity: 1, codec: codec.i32 });
+  const event = new Event({ region });
+  event.set();
+  const first = select([queue, event]);
+  assert.equal([first.index, first.source === event, first.value, first.closed], [1, true, undefined, undefined]);
+  assert.is(event.isSet, true, 'it is looked at, not taken');
+  event.clear();
+  const waiting = selectAsync([event, queue]);
+  event.set();
+  event.clear();
+  assert.is((await waiting).index, 0);
+  const again = selectAsync([event, queue]);
+  queue.put(7);
+  assert.is((await again).value, 7);
 });
 
 test.run();
