@@ -15,7 +15,7 @@ export {
   TooManyThreadsError,
 } from './memory/errors.ts';
 export { attach, type Shared, SharedObject, type SharedObjectOptions, share } from './memory/handles.ts';
-export { Region, type RegionOptions, type TypedArrayConstructor } from './memory/region.ts';
+export { type Death, Region, type RegionOptions, supervise, type TypedArrayConstructor } from './memory/region.ts';
 export {
   formatSnapshot,
   type LockSnapshot,

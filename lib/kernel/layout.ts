@@ -26,7 +26,7 @@ export const REGION_WANTED = 128; // 1 when a producer waits for a free piece
 export const REGION_BYTES = 192;
 
 // Thread record: one slot of the threads table
-export const THREAD_CLAIM = 0; // 0, or Node's threadId + 1
+export const THREAD_CLAIM = 0; // 0, Node's threadId + 1, or -(slot + 1) of the thread that buries it
 export const THREAD_GENERATION = 4; // how often the slot was given back
 export const THREAD_NAME = 16; // one length byte, then UTF-8: NAME_BYTES of it at the most
 export const THREAD_PARK = 64; // park word, on a line of its own

@@ -184,6 +184,23 @@ function nextWaiter(set: usize, from: i32): i32 {
   return NOBODY;
 }
 
+/**
+ * The thread in `slot` is gone: what it certainly still had goes back, and how many that is. What others released in its
+ * place stands as a negative share somewhere, and is not given twice.
+ */
+export function semaphoreBury(s: usize, slot: i32): i32 {
+  const mine = share(s, slot);
+  const threads = load<i32>(0, REGION_THREADS);
+  let out = atomic.load<i64>(mine, SHARE_HELD);
+  for (let other = 0; other < threads && out > 0; other++) {
+    out += min<i64>(0, atomic.load<i64>(share(s, other), SHARE_HELD));
+  }
+  if (out <= 0) return 0;
+  atomic.sub<i64>(mine, out, SHARE_HELD);
+  atomic.add<i64>(s, out, SEMAPHORE_STATE);
+  return <i32>out;
+}
+
 /** How many permits can be taken now. */
 export function semaphoreAvailable(s: usize): i32 {
   return <i32>atomic.load<i64>(s, SEMAPHORE_STATE);

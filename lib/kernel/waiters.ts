@@ -102,7 +102,12 @@ export function threadLeave(record: usize): void {
   atomic.store<i32>(record, 0, THREAD_CLAIM);
 }
 
-/** Who holds the slot: 0, or threadId + 1. */
+/** The thread in slot `by` will bury the one that has that claim on the slot; says whether nobody else does. */
+export function threadBury(record: usize, claim: i32, by: i32): bool {
+  return atomic.cmpxchg<i32>(record, claim, -(by + 1), THREAD_CLAIM) === claim;
+}
+
+/** Who holds the slot: 0, threadId + 1, or -(slot + 1) of the thread that buries it. */
 export function threadClaim(record: usize): i32 {
   return atomic.load<i32>(record, THREAD_CLAIM);
 }

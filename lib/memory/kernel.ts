@@ -27,6 +27,7 @@ export interface Kernel {
   unpark(record: number): number;
   threadJoin(record: number, claim: number): number;
   threadLeave(record: number): void;
+  threadBury(record: number, claim: number, by: number): number;
   threadClaim(record: number): number;
   lock(mutex: number, held: number): number;
   lockGlance(mutex: number, held: number): number;
@@ -88,6 +89,7 @@ export interface Kernel {
   semaphoreAttempt(semaphore: number, serial: number, slot: number, n: number): number;
   semaphoreRelease(semaphore: number, serial: number, slot: number, n: number): number;
   semaphoreSettle(semaphore: number, serial: number, from: number, left: number): number;
+  semaphoreBury(semaphore: number, slot: number): number;
   semaphoreAvailable(semaphore: number): number;
   eventChanges(event: number): number;
   eventChange(event: number, from: number): number;

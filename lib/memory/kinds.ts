@@ -3,8 +3,12 @@
  */
 import {
   BARRIER_PARTIES,
+  BARRIER_WAITERS,
+  BROADCAST_PUBLISHERS,
   BROKEN,
+  CONDITION_WAITERS,
   DEAD,
+  EVENT_WAITERS,
   KIND_ARRAY,
   KIND_BARRIER,
   KIND_BROADCAST,
@@ -19,22 +23,45 @@ import {
   KIND_SEMAPHORE,
   KIND_SUBSCRIPTION,
   KIND_VALUE,
+  LATCH_WAITERS,
+  MUTEX_WAITERS,
   NAME_BYTES,
   OBJECT_KIND,
   OBJECT_NAME,
+  OBJECT_SERIAL,
+  OWNER_DIED,
+  QUEUE_GETTERS,
   QUEUE_HEAD,
+  QUEUE_JOINERS,
   QUEUE_LIMIT,
+  QUEUE_PUTTERS,
   RW_DRAINING,
+  RW_READERS,
   RW_SLOTS,
+  SEMAPHORE_WAITERS,
+  SUBSCRIPTION_WAITERS,
+  WAKE,
 } from '../kernel/layout.ts';
 import type { Kernel } from './kernel.ts';
 
 /** What a kind shows of itself beside its name and who waits: plain data. */
 export type Details = Readonly<Record<string, number | boolean | readonly number[]>>;
 
+/** How many of what was repaired after a death; what there was none of is not there. */
+export type Repairs = Readonly<
+  Partial<
+    Record<
+      'locks' | 'reads' | 'permits' | 'barriers' | 'notifications' | 'claims' | 'blocks' | 'pieces' | 'ends',
+      number
+    >
+  >
+>;
+
 /** How to look at the objects of a kind. The functions only read, and what they read may be torn: never trust it twice. */
 export interface Kind {
   readonly word: string;
+  /** Its wait sets, as offsets in the object. */
+  readonly sets: readonly number[];
   /** What those want who wait, in the order of the kind's wait sets. */
   readonly wants: readonly string[];
   /**
@@ -43,23 +70,61 @@ export interface Kind {
    */
   readonly owners?: (kernel: Kernel, offset: number, set: number) => readonly number[];
   readonly details?: (kernel: Kernel, offset: number) => Details;
+  /** When the object is freed: no handle's compare-exchange can succeed any more. */
+  readonly kill?: (kernel: Kernel, offset: number) => void;
+  /** Repairs what the thread in `slot` left here, which is gone and had `waited` in those sets; may be done twice. */
+  readonly bury?: (kernel: Kernel, offset: number, slot: number, waited: readonly boolean[]) => Repairs;
 }
 
+const kill = (kernel: Kernel, offset: number): void => kernel.lockKill(offset);
+const oneLock = { owners: oneOwner, details: lockDetails, kill, bury: buryLock };
+
 export const KINDS: Readonly<Record<number, Kind>> = {
-  [KIND_ARRAY]: { word: 'array', wants: [] },
-  [KIND_MUTEX]: { word: 'mutex', wants: ['lock'], owners: oneOwner, details: lockDetails },
-  [KIND_SEMAPHORE]: { word: 'semaphore', wants: ['acquire'], details: semaphoreDetails },
-  [KIND_EVENT]: { word: 'event', wants: ['wait'], details: eventDetails },
-  [KIND_BARRIER]: { word: 'barrier', wants: ['wait'], details: barrierDetails },
-  [KIND_LATCH]: { word: 'latch', wants: ['wait'], details: (kernel, offset) => ({ count: kernel.latchCount(offset) }) },
-  [KIND_VALUE]: { word: 'value', wants: [] },
-  [KIND_RLOCK]: { word: 'rlock', wants: ['lock'], owners: oneOwner, details: lockDetails },
-  [KIND_RWLOCK]: { word: 'rwlock', wants: ['write', 'read', 'drain'], owners: rwOwners, details: rwDetails },
-  [KIND_CONDITION]: { word: 'condition', wants: ['wait'] },
-  [KIND_PIPE]: { word: 'connection', wants: [] },
-  [KIND_BROADCAST]: { word: 'broadcast', wants: ['publish'] },
-  [KIND_SUBSCRIPTION]: { word: 'subscription', wants: ['get'], details: subscriptionDetails },
-  [KIND_QUEUE]: { word: 'queue', wants: ['get', 'put', 'join'], details: queueDetails },
+  [KIND_ARRAY]: { word: 'array', sets: [], wants: [] },
+  [KIND_MUTEX]: { word: 'mutex', sets: [MUTEX_WAITERS], wants: ['lock'], ...oneLock },
+  [KIND_RLOCK]: { word: 'rlock', sets: [MUTEX_WAITERS], wants: ['lock'], ...oneLock },
+  [KIND_RWLOCK]: {
+    word: 'rwlock',
+    sets: [MUTEX_WAITERS, RW_READERS, RW_DRAINING],
+    wants: ['write', 'read', 'drain'],
+    owners: rwOwners,
+    details: rwDetails,
+    kill,
+    bury: buryReadsAndWrite,
+  },
+  [KIND_SEMAPHORE]: {
+    word: 'semaphore',
+    sets: [SEMAPHORE_WAITERS],
+    wants: ['acquire'],
+    details: semaphoreDetails,
+    bury: buryPermits,
+  },
+  [KIND_CONDITION]: { word: 'condition', sets: [CONDITION_WAITERS], wants: ['wait'], bury: notifyInPlace },
+  [KIND_EVENT]: { word: 'event', sets: [EVENT_WAITERS], wants: ['wait'], details: eventDetails },
+  [KIND_BARRIER]: {
+    word: 'barrier',
+    sets: [BARRIER_WAITERS],
+    wants: ['wait'],
+    details: barrierDetails,
+    bury: breakBarrier,
+  },
+  [KIND_LATCH]: { word: 'latch', sets: [LATCH_WAITERS], wants: ['wait'], details: latchDetails },
+  [KIND_VALUE]: { word: 'value', sets: [], wants: [] },
+  [KIND_QUEUE]: {
+    word: 'queue',
+    sets: [QUEUE_GETTERS, QUEUE_PUTTERS, QUEUE_JOINERS],
+    wants: ['get', 'put', 'join'],
+    details: queueDetails,
+  },
+  [KIND_PIPE]: { word: 'connection', sets: [], wants: [], bury: leaveEnd },
+  [KIND_BROADCAST]: { word: 'broadcast', sets: [BROADCAST_PUBLISHERS], wants: ['publish'] },
+  [KIND_SUBSCRIPTION]: {
+    word: 'subscription',
+    sets: [SUBSCRIPTION_WAITERS],
+    wants: ['get'],
+    details: subscriptionDetails,
+    bury: leaveSubscription,
+  },
 };
 
 /** For every lock whose word is that of a mutex. Whom it was handed to, and who is dead, holds nobody up. */
@@ -116,6 +181,47 @@ function barrierDetails(kernel: Kernel, offset: number): Details {
   const arrived = kernel.barrierArrived(offset);
   const broken = (arrived & BROKEN) !== 0;
   return { parties: kernel.peek(offset + BARRIER_PARTIES), waiting: broken ? 0 : arrived, broken };
+}
+
+function latchDetails(kernel: Kernel, offset: number): Details {
+  return { count: kernel.latchCount(offset) };
+}
+
+function buryLock(kernel: Kernel, offset: number, slot: number): Repairs {
+  return { locks: Number(kernel.lockBury(offset, slot + 1) === OWNER_DIED) };
+}
+
+function buryReadsAndWrite(kernel: Kernel, offset: number, slot: number): Repairs {
+  const reads = kernel.readHeld(offset, slot);
+  return { reads, locks: Number(kernel.rwBury(offset, slot) === OWNER_DIED) };
+}
+
+/** Permits go back, and so does the turn. */
+function buryPermits(kernel: Kernel, offset: number, slot: number): Repairs {
+  const permits = kernel.semaphoreBury(offset, slot);
+  kernel.semaphoreSettle(offset, kernel.peek(offset + OBJECT_SERIAL), slot + 1, slot);
+  return { permits };
+}
+
+/** The notifications that it had and did not use go to others. */
+function notifyInPlace(kernel: Kernel, offset: number, slot: number): Repairs {
+  const notifications = kernel.conditionForget(offset, slot);
+  for (let left = notifications; left > 0; left--) kernel.conditionNotify(offset);
+  return { notifications };
+}
+
+/** A barrier that it waited at. If its round had ended, its bit was taken. */
+function breakBarrier(kernel: Kernel, offset: number, _slot: number, [waited]: readonly boolean[]): Repairs {
+  return { barriers: Number(waited && kernel.barrierBreak(offset, kernel.barrierRound(offset)) === WAKE) };
+}
+
+function leaveEnd(kernel: Kernel, offset: number, slot: number): Repairs {
+  return { ends: Number(kernel.pipeOwner(offset) === slot + 1 && kernel.pipeLeave(offset, slot + 1) !== 0) };
+}
+
+function leaveSubscription(kernel: Kernel, offset: number, slot: number): Repairs {
+  kernel.subscriptionLeave(offset, slot + 1);
+  return {};
 }
 
 /** The kind's word and the object's name or else its offset, as in the messages of errors. */

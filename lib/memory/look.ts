@@ -40,8 +40,6 @@ export interface Visible {
   readonly kernel: Kernel;
   readonly buffer: Buffer;
   readonly graph: WaitGraph;
-  /** Wait sets of each kind, as offsets. */
-  readonly waitSets: Readonly<Record<number, readonly number[]>>;
   readonly pools: Iterable<() => PoolSnapshot>;
 }
 
@@ -110,7 +108,7 @@ function threadIn(region: Visible, slot: number, { waits }: Activity): ThreadSna
   const name = readName(buffer, record + THREAD_NAME);
   const alive = claim > 0;
   if (claim === 0 || kernel.threadClaim(record) !== claim) return [];
-  return [{ slot, thread: Math.abs(claim) - 1, name, alive, waits: waits.get(slot) ?? [] }];
+  return [{ slot, thread: alive ? claim - 1 : -1, name, alive, waits: waits.get(slot) ?? [] }];
 }
 
 function* piecesOf(kernel: Kernel): Generator<{ unit: number; units: number; state: number }> {
@@ -129,13 +127,13 @@ function objectAt(
   bytes: number,
   activity: Activity,
 ): { number: number; object: ObjectSnapshot } | undefined {
-  const { kernel, buffer, waitSets } = region;
+  const { kernel, buffer } = region;
   const offset = kernel.pieceAt(unit);
   const serial = kernel.peek(offset + OBJECT_SERIAL);
   const number = kernel.peek(offset + OBJECT_KIND);
   const kind = KINDS[number];
   if (serial === 0 || number === KIND_LONG) return undefined;
-  const found = (waitSets[number] ?? []).map((set, at) => {
+  const found = (kind?.sets ?? []).map((set, at) => {
     const waiters = waitersOf(region, { offset, serial, set }, activity);
     return { wants: kind?.wants[at] ?? 'wait', waiters, slots: waiters.map(({ slot }) => slot) };
   });

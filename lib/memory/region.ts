@@ -4,37 +4,19 @@
  * One `WebAssembly.Memory`, its pages committed by the operating system as they are touched. Layout: ../kernel/layout.ts;
  * allocation: ../kernel/pieces.ts.
  */
+import { channel } from 'node:diagnostics_channel';
 import * as worker from 'node:worker_threads';
 import {
-  BARRIER_WAITERS,
-  BROADCAST_PUBLISHERS,
-  CONDITION_WAITERS,
-  EVENT_WAITERS,
   FREE,
   KIND_ARRAY,
-  KIND_BARRIER,
-  KIND_BROADCAST,
-  KIND_CONDITION,
-  KIND_EVENT,
-  KIND_LATCH,
   KIND_LONG,
-  KIND_MUTEX,
-  KIND_PIPE,
   KIND_QUEUE,
-  KIND_RLOCK,
-  KIND_RWLOCK,
-  KIND_SEMAPHORE,
-  KIND_SUBSCRIPTION,
-  LATCH_WAITERS,
   MAGIC,
   MAX_THREADS,
-  MUTEX_WAITERS,
   OBJECT_HEADER,
   OBJECT_KIND,
   OBJECT_NAME,
   OBJECT_SERIAL,
-  QUEUE_GETTERS,
-  QUEUE_JOINERS,
   QUEUE_PUTTERS,
   REGION_BYTES,
   REGION_ID,
@@ -46,10 +28,6 @@ import {
   REGION_UNITS,
   REGION_VERSION,
   REGION_WORDS,
-  RW_DRAINING,
-  RW_READERS,
-  SEMAPHORE_WAITERS,
-  SUBSCRIPTION_WAITERS,
   THREAD_BYTES,
   THREAD_GENERATION,
   THREAD_NAME,
@@ -59,9 +37,10 @@ import {
 } from '../kernel/layout.ts';
 import { InvalidHandleError, RegionFullError, requireInteger, show, TooManyThreadsError } from './errors.ts';
 import { type Kernel, loadKernel } from './kernel.ts';
-import { readName, writeName } from './kinds.ts';
+import { KINDS, type Repairs, readName, writeName } from './kinds.ts';
 import { takeSnapshot } from './look.ts';
 import type { PoolSnapshot, RegionSnapshot } from './snapshot.ts';
+import { bury, type Ward } from './supervisor.ts';
 import { Parker } from './wait.ts';
 
 const { isMainThread, threadId } = worker;
@@ -70,23 +49,18 @@ const MAX_BYTES = 2 ** 31 - PAGE; // addresses are signed 32-bit numbers
 const DEFAULT_BYTES = 64 * 1024 * 1024;
 const DEFAULT_THREADS = 64;
 
-/** Wait sets of each kind of object, as offsets from it. */
-const WAIT_SETS: Readonly<Record<number, readonly number[]>> = {
-  [KIND_MUTEX]: [MUTEX_WAITERS],
-  [KIND_RLOCK]: [MUTEX_WAITERS],
-  [KIND_RWLOCK]: [MUTEX_WAITERS, RW_READERS, RW_DRAINING],
-  [KIND_CONDITION]: [CONDITION_WAITERS],
-  [KIND_QUEUE]: [QUEUE_GETTERS, QUEUE_PUTTERS, QUEUE_JOINERS],
-  [KIND_BARRIER]: [BARRIER_WAITERS],
-  [KIND_BROADCAST]: [BROADCAST_PUBLISHERS],
-  [KIND_EVENT]: [EVENT_WAITERS],
-  [KIND_LATCH]: [LATCH_WAITERS],
-  [KIND_SEMAPHORE]: [SEMAPHORE_WAITERS],
-  [KIND_SUBSCRIPTION]: [SUBSCRIPTION_WAITERS],
-};
+/** A message on the channel `ringfence:death` of `node:diagnostics_channel`: a thread of a region has ended, and is buried. */
+export interface Death {
+  readonly region: Region;
+  /** Node's `threadId`. */
+  readonly thread: number;
+  readonly slot: number;
+  readonly name: string;
+  /** What it left behind, and how many of each; nothing when it ended in good order. */
+  readonly repairs: Repairs;
+}
 
-/** Kinds that have a mutex word, with its owner in it. */
-const LOCKS: ReadonlySet<number> = new Set([KIND_MUTEX, KIND_RLOCK, KIND_RWLOCK]);
+const deaths = channel('ringfence:death');
 
 /** A constructor of standard typed arrays. */
 export interface TypedArrayConstructor<T extends ArrayBufferView = ArrayBufferView> {
@@ -112,6 +86,33 @@ export interface RegionOptions {
 
 /** Regions of this thread by their id; held weakly, an object holds its region. */
 const attached = new Map<number, WeakRef<Region>>();
+/** A thread of this process has ended: repairs all regions of this thread that it used. */
+export function threadEnded(thread: number): void {
+  for (const held of attached.values()) held.deref()?.threadExited(thread);
+}
+
+const supervised = new WeakSet<worker.Worker>();
+
+/**
+ * Repairs the regions of this thread when the worker ends, whether it returned, crashed, or was terminated in the middle of
+ * something: its locks become those of an owner who died (`OwnerDiedError`, `recover`), its reads and permits go back, a
+ * barrier that it waited at breaks, its pipes' ends close, memory that it was filling is freed, and nobody waits for it for
+ * ever. A `Pool` does this for its own threads. Needs the event loop of the calling thread. Calling it twice is fine.
+ *
+ * Throws TypeError for what is no worker that runs.
+ *
+ * @example
+ * const worker = new Worker(url, { workerData: share({ queue }) });
+ * supervise(worker);
+ */
+export function supervise(thread: worker.Worker): void {
+  const id = thread instanceof worker.Worker ? thread.threadId : -1;
+  if (id < 0) throw new TypeError(`worker must be a Worker that runs: got ${show(thread)}`);
+  if (supervised.has(thread)) return;
+  supervised.add(thread);
+  thread.once('exit', () => threadEnded(id));
+}
+
 /** Regions that this worker leaves when it exits. */
 const joined = new Set<Region>();
 let current: Region | undefined;
@@ -235,7 +236,7 @@ export class Region {
    */
   inspect(): RegionSnapshot {
     const { kernel, buffer, pools } = this;
-    return takeSnapshot({ kernel, buffer, pools, graph: this.parker.graph, waitSets: WAIT_SETS });
+    return takeSnapshot({ kernel, buffer, pools, graph: this.parker.graph });
   }
 
   /**
@@ -345,9 +346,9 @@ export class Region {
   free(place: Place): void {
     this.check(place);
     const kind = this.#kindAt(place.offset);
-    const sets = (WAIT_SETS[kind] ?? []).map((set) => place.offset + set);
+    const sets = (KINDS[kind]?.sets ?? []).map((set) => place.offset + set);
     this.i32[(place.offset + OBJECT_SERIAL) >> 2] = 0;
-    if (LOCKS.has(kind)) this.kernel.lockKill(place.offset);
+    KINDS[kind]?.kill?.(this.kernel, place.offset);
     const freed = new InvalidHandleError(`the object at offset ${place.offset} was freed`);
     for (const set of sets) this.parker.rejectAll(set, freed);
     for (const set of sets) this.parker.wakeAll(set);
@@ -365,45 +366,27 @@ export class Region {
   }
 
   /**
-   * @internal A thread of this process has ended: it waits for nothing any more, what it held is known as the lock of one who
-   * died, and its slot becomes free. Everybody who waits looks again, since a wake may have died with it.
+   * @internal A thread of this process has ended: what it left behind is repaired, and its slot becomes free. What that was,
+   * when it used the region and nobody else repairs it.
    */
-  threadExited(thread: number): void {
+  threadExited(thread: number): Repairs | undefined {
     const slot = this.#slotOf(thread);
-    if (slot < 0) return;
-    this.#leaveFor(slot);
-    for (const { offset, kind } of this.#objects()) {
-      if (kind === KIND_CONDITION) this.#notifyInPlaceOf(offset, slot);
-      if (kind === KIND_RWLOCK) this.kernel.rwBury(offset, slot);
-      else if (LOCKS.has(kind)) this.kernel.lockBury(offset, slot + 1);
-      for (const set of WAIT_SETS[kind] ?? []) {
-        this.kernel.unregister(offset + set, slot);
-        this.parker.wakeAll(offset + set);
-      }
-      if (kind === KIND_SEMAPHORE) this.#passTurn(offset, slot);
-    }
-    this.kernel.threadLeave(this.#recordOf(slot));
+    if (slot < 0) return undefined;
+    const name = readName(this.buffer, this.#recordOf(slot) + THREAD_NAME);
+    const repairs = bury(this.#ward(), slot, thread + 1);
+    if (repairs && deaths.hasSubscribers) deaths.publish({ region: this, thread, slot, name, repairs } satisfies Death);
+    return repairs;
   }
 
-  /** The turn of a semaphore goes on to the next in line when the thread that had it is gone. */
-  #passTurn(offset: number, slot: number): void {
-    const serial = this.i32[(offset + OBJECT_SERIAL) >> 2] ?? 0;
-    const next = this.kernel.semaphoreSettle(offset, serial, slot + 1, slot);
-    if (next >= 0) this.parker.unpark(next);
-  }
-
-  /** The notifications that the thread in `slot` had and did not use go to others, who look when they are woken. */
-  #notifyInPlaceOf(condition: number, slot: number): void {
-    const lost = this.kernel.conditionForget(condition, slot);
-    for (let left = lost; left > 0; left--) this.kernel.conditionNotify(condition);
-  }
-
-  /** Closes what belonged to that thread alone; before the others are woken, so that they see it. */
-  #leaveFor(slot: number): void {
-    for (const { offset, kind } of this.#objects()) {
-      if (kind === KIND_PIPE) this.kernel.pipeLeave(offset, slot + 1);
-      if (kind === KIND_SUBSCRIPTION) this.kernel.subscriptionLeave(offset, slot + 1);
-    }
+  #ward(): Ward {
+    const { kernel, i32, parker, slot } = this;
+    return {
+      ...{ kernel, i32, parker, slot },
+      recordOf: (other) => this.#recordOf(other),
+      objects: () => this.#objects(),
+      pieces: () => this.#pieces(),
+      release: (unit) => this.release(unit),
+    };
   }
 
   *#objects(): Generator<{ offset: number; kind: number }> {

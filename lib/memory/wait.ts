@@ -420,6 +420,16 @@ export class Parker {
     }
   }
 
+  /** Wakes every thread, whatever it waits for, also one whose wake was lost on the way to the futex. */
+  rouse(): void {
+    for (let slot = 0; slot < this.#threads; slot++) {
+      const record = this.#threadsAt + slot * THREAD_BYTES;
+      if (this.#kernel.threadClaim(record) <= 0) continue;
+      this.#kernel.unpark(record);
+      Atomics.notify(this.#i32, this.#parkWord(record));
+    }
+  }
+
   /** Wakes the thread in `slot`, whatever it waits for. */
   unpark(slot: number): void {
     const record = this.#threadsAt + slot * THREAD_BYTES;

@@ -1,7 +1,7 @@
 import { Worker, type WorkerOptions } from 'node:worker_threads';
 import { ClosedError, requireInteger, requireTimeout, show, TaskError } from '../memory/errors.ts';
 import { type Shared, share } from '../memory/handles.ts';
-import { Region } from '../memory/region.ts';
+import { Region, threadEnded } from '../memory/region.ts';
 import type { PoolSnapshot } from '../memory/snapshot.ts';
 import { requireSignal, type WaitOptions } from '../memory/wait.ts';
 import { Deadline, within } from './deadline.ts';
@@ -101,7 +101,7 @@ export class Pool<M = AnyModule> {
     this.#region = region ?? Region.current;
     this.#workerData = share(workerData);
     const all = { ...passed, filename: entry, workerData: this.#boot() };
-    this.#threads = new Threads(this.name, all, (threadId) => this.#region.threadExited(threadId));
+    this.#threads = new Threads(this.name, all, threadEnded);
     this.#region.pools.add(this.#show);
   }
 
@@ -206,7 +206,7 @@ export class Pool<M = AnyModule> {
     const worker = this.#startWorker(share<Call>({ name, args }), what);
     const id = worker.threadId;
     const thread = new Thread<Result<M, K>>(worker, what, () => {
-      this.#region.threadExited(id);
+      threadEnded(id);
       this.#spawned.delete(thread);
       this.#settled();
     });

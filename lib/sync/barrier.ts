@@ -79,13 +79,14 @@ export class Barrier extends SharedObject {
     const timeout = requireWaitOptions(options);
     const arrival = this.#arrive();
     if (arrival.complete) return arrival.index;
-    const result = spin(arrival.operation.attempt);
-    if (result !== AGAIN) return result;
     try {
-      return this.#parker.block(arrival.operation, timeout);
+      const result = spin(arrival.operation.attempt);
+      return result === AGAIN ? this.#parker.block(arrival.operation, timeout) : result;
     } catch (error) {
       if (arrival.complete) return arrival.index;
       throw error;
+    } finally {
+      this.#leave();
     }
   }
 
@@ -104,6 +105,8 @@ export class Barrier extends SharedObject {
     } catch (error) {
       if (arrival.complete) return arrival.index;
       throw error;
+    } finally {
+      this.#leave();
     }
   }
 
@@ -144,15 +147,29 @@ export class Barrier extends SharedObject {
   #arrive(): Arrival {
     this.region.check(this);
     for (;;) {
+      // first, so that a thread which dies once it has arrived is known to have been here
+      this.#kernel.register(this.#set, this.region.slot);
       const round = this.#kernel.barrierRound(this.offset);
       const resets = this.#kernel.barrierResets(this.offset);
       const index = this.#kernel.barrierArrive(this.offset, round);
       if (index === OVER) continue;
-      if (index === CLOSED) throw new BrokenBarrierError(this.title);
+      if (index === CLOSED) {
+        this.#leave();
+        throw new BrokenBarrierError(this.title);
+      }
       const arrival = this.#arrival(index, round, resets);
       if (arrival.complete) this.#wakeAll();
       return arrival;
     }
+  }
+
+  /** This thread waits no longer, unless promises of it do. */
+  #leave(): void {
+    if (this.#lives && !this.#parker.hasWaiters(this.#set)) this.#kernel.unregister(this.#set, this.region.slot);
+  }
+
+  get #set(): number {
+    return this.offset + BARRIER_WAITERS;
   }
 
   #arrival(index: number, round: number, resets: number): Arrival {
@@ -163,7 +180,7 @@ export class Barrier extends SharedObject {
       operation: {
         what: `wait at ${this.title}`,
         object: this,
-        set: this.offset + BARRIER_WAITERS,
+        set: this.#set,
         attempt: () => {
           this.region.check(this);
           const said = ended();
@@ -186,7 +203,7 @@ export class Barrier extends SharedObject {
   }
 
   #wakeAll(): void {
-    this.#parker.wakeAll(this.offset + BARRIER_WAITERS);
+    this.#parker.wakeAll(this.#set);
   }
 
   /** Whether it was not freed: a wait that ends since it was has nothing to break. */

@@ -82,14 +82,17 @@ export interface Phases {
   readonly rounds: number;
 }
 
-/** Meets with a patience that is often too short, and resets what is broken; how often it came through. */
+/**
+ * Meets with a patience that is often too short, and resets what is broken, until some round was complete; how often it came
+ * through.
+ */
 export async function meetImpatiently(
   { barrier, seen, rounds }: { barrier: Barrier; seen: Int32Array; rounds: number },
   index: number,
 ): Promise<number> {
   let through = 0;
-  for (let n = 0; n < rounds; n++) {
-    const timeout = (n + index) % 5 === 0 ? 0.05 : 10;
+  for (let n = 0; n < rounds || Atomics.load(seen, 2) === 0; n++) {
+    const timeout = (n + index) % 5 === 0 && n < rounds ? 0.05 : 10 + n;
     try {
       const at = n % 2 === 0 ? barrier.wait({ timeout }) : await barrier.waitAsync({ timeout });
       Atomics.add(seen, at, 1);

@@ -1,0 +1,123 @@
+/**
+ * Supervisor: repairs what a thread left behind that ended, wherever it was. It runs in a thread that lives, when the dead
+ * one is certainly gone.
+ *
+ * Sources: the robust futexes of Linux, for the owner that died; the burial of claims by their owner's name, iceoryx2.
+ *
+ * Bury  1. compare-exchange the thread's claim on its slot to mine: one buries, and nobody may have the slot yet
+ *       2. the messages that it was writing, reading or about to send go back, with the pieces behind them
+ *       3. each object: it waits there no more; what it held is released, or known as the lock of one who died (kinds.ts)
+ *       4. the pieces that it was building go free
+ *       5. everybody who waits looks again, since a wake may have died with it: between the change and the look at the set,
+ *          between the set and the park word, between the park word and the futex
+ *       6. give the slot back under a new generation
+ *
+ * Invariants: each step may be done twice, so a supervisor that dies in the middle is buried by the next one, which begins
+ * that burial again. Nothing that was published is touched.
+ */
+import {
+  KIND_LONG,
+  KIND_QUEUE,
+  LONG_BLOCK,
+  NO_CLAIM,
+  OBJECT_KIND,
+  QUEUE_BLOCKS,
+  REGION_THREADS,
+  USED,
+} from '../kernel/layout.ts';
+import type { Kernel } from './kernel.ts';
+import { KINDS, type Repairs } from './kinds.ts';
+import type { Parker } from './wait.ts';
+
+/** What of a region is needed to bury a thread of it. */
+export interface Ward {
+  readonly kernel: Kernel;
+  readonly i32: Int32Array;
+  readonly parker: Parker;
+  /** Slot of the calling thread. */
+  readonly slot: number;
+  recordOf(slot: number): number;
+  objects(): Iterable<{ readonly offset: number; readonly kind: number }>;
+  pieces(): Iterable<{ readonly unit: number; readonly state: number }>;
+  release(unit: number): void;
+}
+
+/** Buries the thread whose claim on `slot` is `claim`; what there was to repair, or undefined when another thread does it. */
+export function bury(ward: Ward, slot: number, claim: number): Repairs | undefined {
+  const { kernel } = ward;
+  if (!kernel.threadBury(ward.recordOf(slot), claim, ward.slot)) return undefined;
+  for (const left of unfinishedBy(ward, slot)) bury(ward, left, kernel.threadClaim(ward.recordOf(left)));
+  const repairs: Record<string, number> = {};
+  const count = (more: Repairs = {}) => {
+    for (const [what, n] of Object.entries(more)) if (n > 0) repairs[what] = (repairs[what] ?? 0) + n;
+  };
+  count(buryMessages(ward, slot));
+  for (const { offset, kind } of ward.objects()) count(buryIn(ward, offset, kind, slot));
+  count({ pieces: kernel.pieceBury(slot) });
+  ward.parker.rouse();
+  kernel.threadLeave(ward.recordOf(slot));
+  return repairs;
+}
+
+/** Burials that the thread in `slot` had begun. */
+function unfinishedBy({ kernel, i32, recordOf }: Ward, slot: number): number[] {
+  const slots = Array.from({ length: i32[REGION_THREADS >> 2] ?? 0 }, (_, other) => other);
+  return slots.filter((other) => other !== slot && kernel.threadClaim(recordOf(other)) === -(slot + 1));
+}
+
+function buryIn({ kernel, parker }: Ward, offset: number, kind: number, slot: number): Repairs | undefined {
+  const known = KINDS[kind];
+  const waited = known?.sets.map((set) => kernel.unregister(offset + set, slot) !== 0) ?? [];
+  const repairs = known?.bury?.(kernel, offset, slot, waited);
+  for (const set of known?.sets ?? []) parker.wakeAll(offset + set);
+  return repairs;
+}
+
+/** What of one queue was the dead thread's. */
+interface Remains {
+  readonly queue: number;
+  readonly claim: number;
+  readonly count: number;
+  readonly blocks: readonly number[];
+}
+
+function buryMessages(ward: Ward, slot: number): Repairs {
+  const { kernel } = ward;
+  const queues = [...ward.objects()].filter(({ kind }) => kind === KIND_QUEUE);
+  const all = queues.map(({ offset }) => remainsIn(ward, offset, slot));
+  const blocks = new Set(all.flatMap((remains) => remains.blocks));
+  const pieces = blocks.size > 0 ? releaseBehind(ward, blocks) : 0;
+  for (const block of blocks) kernel.blockFree(block);
+  let claims = 0;
+  for (const { queue, claim, count } of all) {
+    if (claim === NO_CLAIM) continue;
+    kernel.ringBury(queue, claim);
+    kernel.ringFinish(queue, count);
+    claims++;
+  }
+  return { claims, blocks: blocks.size, pieces };
+}
+
+function remainsIn({ kernel, i32, recordOf }: Ward, queue: number, slot: number): Remains {
+  const claim = kernel.ringClaimOf(queue, slot + 1);
+  const count = claim === NO_CLAIM ? 0 : kernel.ringClaimed(queue, claim);
+  const blocks = [];
+  for (let index = 0; index < (i32[(queue + QUEUE_BLOCKS) >> 2] ?? 0); index++) {
+    const block = kernel.blockAt(queue, index);
+    if (kernel.ringWasHeld(queue, block, recordOf(slot), slot + 1, claim, count)) blocks.push(block);
+  }
+  return { queue, claim, count, blocks };
+}
+
+/** Releases the pieces of long messages whose first blocks are those. */
+function releaseBehind({ kernel, i32, pieces, release }: Ward, blocks: ReadonlySet<number>): number {
+  let released = 0;
+  for (const { unit, state } of pieces()) {
+    const piece = kernel.pieceAt(unit);
+    if (state !== USED || i32[(piece + OBJECT_KIND) >> 2] !== KIND_LONG) continue;
+    if (!blocks.has(i32[(piece + LONG_BLOCK) >> 2] ?? 0)) continue;
+    release(unit);
+    released++;
+  }
+  return released;
+}

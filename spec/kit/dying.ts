@@ -1,0 +1,93 @@
+import type { Region } from '../../lib/memory/region.ts';
+import type { Queue } from '../../lib/queue/queue.ts';
+import type { Barrier } from '../../lib/sync/barrier.ts';
+import type { Mutex } from '../../lib/sync/mutex.ts';
+import type { RwLock } from '../../lib/sync/rwlock.ts';
+import type { Semaphore } from '../../lib/sync/semaphore.ts';
+import { ENTERED, type Gate } from './tasks.ts';
+
+// What the threads of supervisor.spec do until they are terminated.
+
+/** Tells that it has begun, and hangs. */
+function hang(gate: Gate): never {
+  Atomics.add(gate, ENTERED, 1);
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+  throw new Error('nobody wakes it');
+}
+
+export interface Holdings {
+  readonly semaphore: Semaphore;
+  readonly rwlock: RwLock;
+  readonly mutex: Mutex;
+  readonly gate: Gate;
+}
+
+/** Holds three permits, a read and a mutex. */
+export function holdAll({ semaphore, rwlock, mutex, gate }: Holdings): void {
+  semaphore.acquire(3);
+  rwlock.read.lock();
+  mutex.lock();
+  hang(gate);
+}
+
+export function waitAt({ barrier, gate }: { barrier: Barrier; gate: Gate }): number {
+  Atomics.add(gate, ENTERED, 1);
+  return barrier.wait();
+}
+
+/** A value whose encoding never ends. */
+export function putForever({ queue, gate }: { queue: Queue<unknown>; gate: Gate }): void {
+  queue.put({
+    get endless() {
+      return hang(gate);
+    },
+  });
+}
+
+/** Claims a piece as one that builds an object, and hangs. */
+export function buildForever({ region, gate }: { region: Region; gate: Gate }): void {
+  region.claim(10_000, true);
+  hang(gate);
+}
+
+export interface Storm {
+  readonly queue: Queue<Uint8Array>;
+  readonly mutex: Mutex;
+  readonly rwlock: RwLock;
+  readonly semaphore: Semaphore;
+  /** Two words that are always the same outside the mutex. */
+  readonly pair: Int32Array;
+  readonly gate: Gate;
+}
+
+/** Does everything at once, until it is terminated: longer and shorter messages, one at a time and many, under locks and not. */
+export function rage({ queue, mutex, rwlock, semaphore, pair, gate }: Storm, index: number): never {
+  Atomics.add(gate, ENTERED, 1);
+  for (let n = index; ; n++) {
+    const item = new Uint8Array(n % 7 === 0 ? 900 : n % 100).fill(n);
+    if (n % 3 === 0) queue.tryPut(item);
+    else if (n % 3 === 1) queue.tryGet();
+    else patiently(() => queue.putMany([item, item, item], { timeout: 0 }));
+    patiently(() => semaphore.with(() => rwlock.read.with(() => {}, { timeout: 5 }), 1 + (n % 3), { timeout: 5 }));
+    if (n % 5 === 0) patiently(() => rwlock.write.with(() => {}, { timeout: 5 }));
+    patiently(() =>
+      mutex.with(
+        () => {
+          pair[0] = n;
+          pair[1] = n;
+        },
+        { timeout: 5 },
+      ),
+    );
+  }
+}
+
+/** Others die, too, and with them what one waits for. */
+function patiently(act: () => void): void {
+  try {
+    act();
+  } catch (error) {
+    const { code } = error as { code?: string };
+    if (code !== 'ERR_TIMEOUT' && code !== 'ERR_OWNER_DIED') throw error;
+  }
+}
