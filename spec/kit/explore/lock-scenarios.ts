@@ -54,7 +54,7 @@ function castOf(machine: Machine, { lockers, serial = 5, protocol = {} }: LockSc
   const isWedged = (): boolean =>
     machine.dead !== undefined &&
     (machine.solo('lockOwner', at) === machine.dead.slot + 1 || (ground.get(at + MUTEX_WORD) & HANDED) !== 0);
-  const repair = (dead: VirtualThread): Program => repairWaits(ground, [at + MUTEX_WAITERS], dead.slot);
+  const repair = (dead: VirtualThread): Program => repairWaits(ground, [at + MUTEX_WAITERS], dead.slot, protocol);
   const checkEnd = (): void => {
     const raised = machine.threads.flatMap(({ said }) => said).length;
     const counted = ground.get(counter);

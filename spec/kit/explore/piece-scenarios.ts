@@ -10,7 +10,7 @@ import {
   WAIT_SET_BYTES,
 } from '../../../lib/kernel/layout.ts';
 import { type Cast, Failure, type Machine, type Scenario } from './machine.ts';
-import { AGAIN, call, note, Parker, type Part, touch } from './programs.ts';
+import { AGAIN, call, note, Parker, type Part, type Protocol, touch } from './programs.ts';
 import type { Program } from './thread.ts';
 
 /** Claims so many units once for each number; frees each piece before the next, unless it keeps the last. */
@@ -28,13 +28,14 @@ interface PieceScenario {
   readonly units: number;
   readonly claimers: readonly Claimer[];
   readonly kills?: number;
+  readonly protocol?: Protocol;
 }
 
 export function pieceScenario(name: string, options: PieceScenario): Scenario {
   return { name, kills: options.kills ?? 0, setup: (machine) => castOf(machine, options) };
 }
 
-function castOf(machine: Machine, { units, claimers }: PieceScenario): Cast {
+function castOf(machine: Machine, { units, claimers, protocol }: PieceScenario): Cast {
   const { ground } = machine;
   const { table, pieces } = ground.pieces(units, UNIT);
   const set = ground.take(WAIT_SET_BYTES);
@@ -47,7 +48,7 @@ function castOf(machine: Machine, { units, claimers }: PieceScenario): Cast {
   for (let unit = 0; unit < units; unit++) ground.name({ name: `tag ${unit}`, at: table + 8 * unit, bytes: 8 });
   ground.name({ name: 'bytes of a piece', at: pieces, bytes: units * UNIT });
   return {
-    programs: claimers.map((claimer, slot) => () => claims(claimer, slot, set, new Parker(ground, slot))),
+    programs: claimers.map((claimer, slot) => () => claims(claimer, slot, set, new Parker(ground, slot, protocol))),
     invariant: () => walk(machine, table, units),
     final: () => checkEnd(machine, table, units, claimers),
   };

@@ -41,14 +41,21 @@ export function* note(what: string, value: number): Part<void> {
   yield { kind: 'note', note: { what, value } };
 }
 
-/** Steps that a mutant of the protocol leaves out or swaps. */
+/** What a mutant of the protocol does otherwise. */
 export interface Protocol {
+  /** Tries before it registers, and does not look again afterwards. */
   readonly lookFirst?: boolean;
+  /** Wakes before it puts. */
+  readonly wakeFirst?: boolean;
   readonly noPassOn?: boolean;
   readonly noNotify?: boolean;
-  readonly wakeFirst?: boolean;
   readonly noUnregister?: boolean;
   readonly noParkEnd?: boolean;
+  /** A repair that wakes those only who are in the wait sets still. */
+  readonly repairSets?: boolean;
+  /** A repair that does not touch the futex of who was told to wake. */
+  readonly repairParked?: boolean;
+  readonly noRepair?: boolean;
 }
 
 /** One thread's sleep: the blocking half of `Parker`. */
@@ -131,11 +138,23 @@ export class Parker {
  * The repair of the wait sets after a death: it waits for nothing any more, and a wake that it had taken to give may be lost
  * at any step of giving it. So everybody looks again, whether the park word says that it was woken or not.
  */
-export function* repairWaits(ground: Ground, sets: readonly number[], dead: number): Part<void> {
+export function* repairWaits(
+  ground: Ground,
+  sets: readonly number[],
+  dead: number,
+  protocol: Protocol = {},
+): Part<void> {
+  if (protocol.noRepair) return;
   for (const set of sets) yield* call('unregister', set, dead);
   for (let slot = 0; slot < THREADS; slot++) {
     if (slot === dead) continue;
-    yield* call('unpark', ground.record(slot));
-    yield { kind: 'notify', word: ground.record(slot) + THREAD_PARK };
+    if (protocol.repairSets && !(yield* isWaiting(sets, slot))) continue;
+    const isParked = yield* call('unpark', ground.record(slot));
+    if (isParked || !protocol.repairParked) yield { kind: 'notify', word: ground.record(slot) + THREAD_PARK };
   }
+}
+
+function* isWaiting(sets: readonly number[], slot: number): Part<boolean> {
+  for (const set of sets) if (yield* call('isRegistered', set, slot)) return true;
+  return false;
 }

@@ -59,8 +59,12 @@ export function ringScenario(name: string, options: RingScenario): Scenario {
   };
 }
 
-function castOf(machine: Machine, ring: Ring, { roles, final, sleepsForTheDead, repaired }: RingScenario): Cast {
-  const repair = (dead: VirtualThread): Program => repairWaits(machine.ground, ring.sets, dead.slot);
+function castOf(
+  machine: Machine,
+  ring: Ring,
+  { roles, final, sleepsForTheDead, repaired, protocol }: RingScenario,
+): Cast {
+  const repair = (dead: VirtualThread): Program => repairWaits(machine.ground, ring.sets, dead.slot, protocol);
   return {
     programs: roles.map((role, slot) => () => role(ring.of(slot), slot)),
     ...(repaired ? { repair } : {}),
@@ -176,6 +180,39 @@ export const tryBatchGet = (most: number): Role =>
   function* (queue) {
     const said = yield* queue.tryGetMany(most);
     if (Array.isArray(said)) for (const item of said) yield* note('got', item);
+  };
+
+const times = (count: number, role: Role): Role =>
+  function* (queue, slot) {
+    for (let i = 0; i < count; i++) yield* role(queue, slot);
+  };
+
+export const tryBatchPuts = (count: number, each: number): Role =>
+  function* (queue, slot) {
+    for (let i = 0; i < count; i++) {
+      const items = itemsOf(slot, (i + 1) * each).slice(i * each);
+      const said = yield* queue.putMany(items);
+      for (const item of items.slice(0, Math.max(said, 0))) yield* note('put', item);
+    }
+  };
+
+export const tryBatchGets = (count: number, most: number): Role => times(count, tryBatchGet(most));
+
+/** Of a queue that is never empty. */
+export const takesOne: Role = function* (queue) {
+  const said = yield* queue.tryGet();
+  if (typeof said !== 'object') throw new Failure('a queue with items was said to be empty');
+  yield* note('got', said.item);
+};
+
+/** Takes one and puts one in its place, time and again. */
+export const takesAndPuts = (count: number): Role =>
+  function* (queue, slot) {
+    for (const item of itemsOf(slot, count)) {
+      const said = yield* queue.tryGet();
+      if (typeof said === 'object') yield* note('got', said.item);
+      if ((yield* queue.tryPut(item)) === true) yield* note('put', item);
+    }
   };
 
 export const closes: Role = function* (queue) {

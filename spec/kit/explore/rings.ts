@@ -41,6 +41,8 @@ export interface RingOptions {
   readonly lag?: number;
   /** Items that are in it already: 1, 2, … */
   readonly items?: number;
+  /** Whether a thread can be overtaken by a whole lap, so that words are read while they are written. */
+  readonly overtaken?: boolean;
   readonly protocol?: Protocol;
 }
 
@@ -118,6 +120,7 @@ export class Ring {
 
   #nameFields(): void {
     const { ground } = this.#machine;
+    const { overtaken, wide } = this.#options;
     const name = (name: string, offset: number, bytes: number, benign?: string): void => {
       ground.name({ name, at: this.at + offset, bytes, ...(benign === undefined ? {} : { benign }) });
     };
@@ -131,8 +134,8 @@ export class Ring {
     name('joiners', QUEUE_JOINERS, 64);
     for (let i = 0; i < this.#slots; i++) {
       const at = QUEUE_SLOTS + (i << this.#shift);
-      name('slot', at, 8, BENIGN.slots);
-      if (this.#options.wide) name('wide', at + SLOT_WIDE, 8, BENIGN.wide);
+      name('slot', at, 8, overtaken ? BENIGN.slots : undefined);
+      if (wide) name('wide', at + SLOT_WIDE, 8, overtaken ? BENIGN.wide : undefined);
     }
     for (let i = 0; i < (this.#options.blocks ?? 0); i++) {
       const at = this.#blocksAt + i * this.#stride - this.at;

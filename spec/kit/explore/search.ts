@@ -13,7 +13,7 @@ import { random } from '../random.ts';
 import { THREADS } from './ground.ts';
 import type { Instrumented } from './instrument.ts';
 import { type Checkpoint, Failure, Machine, type Scenario } from './machine.ts';
-import { choicesOf, KILL, scheduleOf } from './schedule.ts';
+import { choicesOf, EXPIRE, KILL, scheduleOf } from './schedule.ts';
 
 /** `exhausted`: every schedule. `bounded`: all that were meant to be run. `cut`: there was no time for them. */
 export type Verdict = 'exhausted' | 'bounded' | 'cut' | 'failed';
@@ -24,7 +24,11 @@ export interface Limits {
   /** Milliseconds, after which the search is cut. */
   readonly time?: number;
   readonly mutant?: number;
+  readonly fault?: Fault;
 }
+
+/** Mutants of the search itself; `uncached` is no fault but slow. */
+export type Fault = 'never switches' | 'never kills' | 'knows no deadlines' | 'is blind for threads' | 'uncached';
 
 export interface Report {
   readonly name: string;
@@ -40,7 +44,7 @@ export interface Report {
 export function explore(instrumented: Instrumented, scenario: Scenario, limits: Limits = {}): Report {
   const { preemptions = Number.POSITIVE_INFINITY, time = 60_000, mutant = 0 } = limits;
   const machine = new Machine(instrumented, scenario, mutant);
-  const search = new DepthFirst(machine, preemptions, performance.now() + time);
+  const search = new DepthFirst(machine, preemptions, performance.now() + time, limits.fault);
   const message = failureOf(() => search.run());
   const complete = preemptions === Number.POSITIVE_INFINITY ? 'exhausted' : 'bounded';
   const verdict = message !== undefined ? 'failed' : search.isCut ? 'cut' : complete;
@@ -123,6 +127,7 @@ class DepthFirst {
   readonly #machine: Machine;
   readonly #most: number;
   readonly #deadline: number;
+  readonly #fault: Fault | undefined;
   readonly #seen = new Map<number, number>();
   readonly #forks: Fork[] = []; // kept beyond `#depth`, for their checkpoints
   #depth = 0;
@@ -130,7 +135,8 @@ class DepthFirst {
   schedules = 0;
   isCut = false;
 
-  constructor(machine: Machine, preemptions: number, deadline: number) {
+  constructor(machine: Machine, preemptions: number, deadline: number, fault: Fault | undefined) {
+    this.#fault = fault;
     this.#machine = machine;
     this.#most = preemptions;
     this.#left = preemptions;
@@ -153,15 +159,21 @@ class DepthFirst {
   /** Makes the first choice of a new state; false when the state is not new, or an end. */
   #goOn(): boolean {
     const last = this.#machine.schedule.at(-1) ?? -1;
-    const key = this.#machine.key(this.#most === Number.POSITIVE_INFINITY ? 0 : last);
-    const left = this.#seen.get(key);
-    if (left !== undefined && left >= this.#left) return false;
-    this.#seen.set(key, this.#left);
+    if (!this.#isNew(last)) return false;
     const options = this.#allowed(this.#machine.options(), last);
     const [first] = options;
     if (first === undefined) return false;
     if (options.length > 1) this.#fork(options);
     this.#perform(first, last, options);
+    return true;
+  }
+
+  #isNew(last: number): boolean {
+    const beside = this.#most === Number.POSITIVE_INFINITY ? 0 : last;
+    const key = this.#fault === 'is blind for threads' ? this.#machine.contents.key : this.#machine.key(beside);
+    const left = this.#seen.get(key);
+    if (left !== undefined && left >= this.#left && this.#fault !== 'uncached') return false;
+    this.#seen.set(key, this.#left);
     return true;
   }
 
@@ -173,7 +185,8 @@ class DepthFirst {
 
   /** The choices within the bound; to go on with the same thread comes first. */
   #allowed(options: readonly number[], last: number): readonly number[] {
-    const allowed = this.#left > 0 ? options : options.filter((option) => !isPreemption(option, last, options));
+    const possible = this.#left > 0 ? options : options.filter((option) => !isPreemption(option, last, options));
+    const allowed = this.#fault === undefined ? possible : withFault(this.#fault, possible);
     return allowed.includes(last) ? [last, ...allowed.filter((option) => option !== last)] : allowed;
   }
 
@@ -195,6 +208,13 @@ class DepthFirst {
     }
     return false;
   }
+}
+
+function withFault(fault: Fault, options: readonly number[]): readonly number[] {
+  if (fault === 'never switches') return options.slice(0, 1);
+  if (fault === 'never kills') return options.filter((option) => option < KILL);
+  if (fault === 'knows no deadlines') return options.filter((option) => option < EXPIRE || option >= KILL);
+  return options;
 }
 
 /** Whether another thread steps though the last one could. */
