@@ -1,5 +1,6 @@
 // What `npm test` runs last: every spec in a process of its own. node dist/spec/kit/run.js [PATTERN]
-// The pattern is a regular expression for the names of the files. The last line is `N passed, N failed`, in tests.
+// The pattern is a regular expression for the names of the files. The last line is `N passed, N failed`, in tests. Lines of a
+// spec that begin with `total: ` are shown even if it passes.
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -88,6 +89,7 @@ function judge(output: string, end: string): Pick<Outcome, 'passed' | 'failed' |
 function tell(name: string, { passed, failed, trouble, output, seconds }: Outcome): void {
   const time = `${seconds.toFixed(1)} s`.padStart(8);
   console.log(`${failed > 0 ? 'FAILED' : '    ok'}  ${name.padEnd(16)}${String(passed).padStart(4)} passed${time}`);
+  for (const [, figures] of output.matchAll(/^total: (.+)$/gm)) console.log(`        ${figures}`);
   if (failed === 0) return;
   console.log(`\n${plain(output).trimEnd()}\n`);
   if (trouble) console.log(`  ${name}: ${trouble}\n`);

@@ -1,0 +1,327 @@
+/**
+ * Machine: runs the virtual threads of a scenario one step at a time, and goes back to earlier states.
+ *
+ * A step is one access of a word that others may touch, with all that follows in the thread up to its next such access; or
+ * one sleep, one notify, one look at the clock, one plain touch. So a state is the memory and, of each thread, what it saw.
+ */
+import { PARKED } from '../../../lib/kernel/layout.ts';
+import { CONSTANT, Ground, PRIVATE, SHARED, THREADS } from './ground.ts';
+import { Hash } from './hash.ts';
+import type { Instrumented } from './instrument.ts';
+import { accessOf, isRace, raceOf } from './races.ts';
+import { EXPIRE, KILL, STEP } from './schedule.ts';
+import {
+  ASLEEP,
+  CHANGED,
+  DEAD,
+  ENDED,
+  LATE,
+  newSaved,
+  type Program,
+  READY,
+  type Saved,
+  save,
+  VirtualThread,
+  WOKEN,
+} from './thread.ts';
+
+/** What the threads of a scenario do, and what must hold. None of it may hold state of its own: see `note`. */
+export interface Cast {
+  readonly programs: readonly (() => Program)[];
+  /** What runs after a kill, as one more thread in a slot of its own. */
+  readonly repair?: (dead: VirtualThread) => Program;
+  /** Looked at whenever the memory has changed; throws Failure. */
+  readonly invariant?: () => void;
+  /** Looked at when no thread can go on; throws Failure. */
+  readonly final?: () => void;
+  /** Whether a thread may sleep for ever. */
+  readonly maySleep?: (thread: VirtualThread) => boolean;
+}
+
+export interface Scenario {
+  readonly name: string;
+  /** Lays out the memory. */
+  readonly setup: (machine: Machine) => Cast;
+  readonly kills?: number;
+  readonly timeouts?: number;
+}
+
+/** A state to come back to. */
+export interface Checkpoint {
+  readonly memory: Int32Array;
+  readonly contents: Hash;
+  readonly threads: readonly Saved[];
+  steps: number;
+  kills: number;
+  timeouts: number;
+  dead: VirtualThread | undefined;
+}
+
+const LONG_CALL = 150; // steps of one call of the kernel, after which it counts as spinning
+const LONG_RUN = 2000; // steps of a run
+const REPAIRER = THREADS - 2; // slot of the thread that repairs
+const SOLOIST = THREADS - 1; // slot of the one that looks at outcomes
+
+export class Failure extends Error {}
+
+export class Machine {
+  readonly ground: Ground = new Ground();
+  readonly threads: VirtualThread[] = [];
+  readonly contents: Hash = new Hash();
+  /** Choices so far. */
+  readonly schedule: number[] = [];
+  /** Races on fields that allow them, by their names. */
+  readonly benign: Set<string> = new Set();
+  kills = 0;
+  timeouts = 0;
+  /** The thread that died in this run. */
+  dead: VirtualThread | undefined;
+  /** What happened, if somebody wants to read it. */
+  trace: string[] | undefined;
+  readonly #scenario: Scenario;
+  readonly #cast: Cast;
+  readonly #start: Int32Array;
+  readonly #old = new Int32Array(128);
+  readonly #key = new Hash();
+  #isFree = false; // accesses are no steps
+  #changed = false;
+
+  constructor(instrumented: Instrumented, scenario: Scenario, mutant = 0) {
+    this.#scenario = scenario;
+    const isStep = (thread: VirtualThread): boolean => !this.#isFree && this.#isShared(thread);
+    for (let slot = 0; slot < THREADS; slot++) {
+      this.threads.push(new VirtualThread(this.ground, instrumented, slot, isStep, mutant));
+    }
+    this.#cast = scenario.setup(this);
+    this.#start = this.ground.save();
+  }
+
+  /** Calls the kernel while no thread runs: all its accesses at once. */
+  solo: VirtualThread['solo'] = (name, ...args) => {
+    this.#isFree = true;
+    try {
+      return (this.threads[SOLOIST] as VirtualThread).solo(name, ...args);
+    } finally {
+      this.#isFree = false;
+    }
+  };
+
+  /** Back to the start. */
+  reset(): void {
+    this.ground.restore(this.#start);
+    this.contents.reset();
+    this.schedule.length = 0;
+    this.#changed = true;
+    this.dead = undefined;
+    this.kills = this.#scenario.kills ?? 0;
+    this.timeouts = this.#scenario.timeouts ?? 0;
+    for (const thread of this.threads) thread.state = ENDED;
+    this.#cast.programs.forEach((write, slot) => {
+      this.#begin(this.threads[slot] as VirtualThread, write);
+    });
+  }
+
+  #begin(thread: VirtualThread, write: () => Program): void {
+    thread.start(write);
+    this.#checkRaces(thread);
+  }
+
+  /** What can happen next: choices of schedule.ts. When nothing can, the outcome has been checked. Throws Failure. */
+  options(): number[] {
+    if (this.#changed) this.#cast.invariant?.();
+    this.#changed = false;
+    if (this.schedule.length > LONG_RUN) throw new Failure('the run does not end');
+    const options: number[] = [];
+    for (const { slot, state, request } of this.threads) {
+      if (state !== READY) continue;
+      options.push(STEP + slot);
+      if (request?.kind === 'expire' && this.timeouts > 0) options.push(EXPIRE + slot);
+    }
+    const isStuck = options.length === 0;
+    for (const { slot, state, request } of this.threads) {
+      const isTimed = state === ASLEEP && request?.kind === 'sleep' && request.timed;
+      if (isTimed && (this.timeouts > 0 || isStuck)) options.push(EXPIRE + slot);
+    }
+    if (options.length === 0) this.#end();
+    else if (this.kills > 0) this.#addKills(options);
+    return options;
+  }
+
+  #addKills(options: number[]): void {
+    for (const { slot, state } of this.threads) if (state === READY || state === ASLEEP) options.push(KILL + slot);
+  }
+
+  /** Nobody can go on. */
+  #end(): void {
+    const asleep = this.threads.filter((thread) => thread.state === ASLEEP && !this.#cast.maySleep?.(thread));
+    if (asleep.length > 0) throw new Failure(`deadlock: ${asleep.map(({ slot }) => slot).join(', ')} sleeps for ever`);
+    const before = this.ground.save();
+    this.#cast.final?.();
+    this.ground.restore(before);
+  }
+
+  /** Makes one choice. Throws Failure. */
+  perform(choice: number): void {
+    this.schedule.push(choice);
+    const thread = this.threads[choice % THREADS] as VirtualThread;
+    const kind = choice - thread.slot;
+    if (kind === KILL) this.#kill(thread);
+    else if (kind === EXPIRE) {
+      this.timeouts--;
+      this.#tell(thread, 'the time is up');
+      thread.answer(thread.state === ASLEEP ? LATE : 1);
+    } else if (thread.access.act !== 'none') this.#makeAccess(thread);
+    else this.#makeStep(thread);
+    this.#checkRaces(thread);
+  }
+
+  #kill(thread: VirtualThread): void {
+    this.#tell(thread, 'is killed');
+    this.kills--;
+    this.dead = thread;
+    thread.state = DEAD;
+    const { repair } = this.#cast;
+    if (repair) this.#begin(this.threads[REPAIRER] as VirtualThread, () => repair(thread));
+  }
+
+  /** Whether this access is a step; throws when the thread has no right to it. */
+  #isShared({ slot, access: { act, address } }: VirtualThread): boolean {
+    const role = this.ground.roles[address >> 2] as number;
+    if (role === SHARED) return true;
+    if (role === CONSTANT && act !== 'load') throw new Failure(`thread ${slot} writes what is constant, at ${address}`);
+    if (role >= PRIVATE && role !== PRIVATE + slot) {
+      throw new Failure(`thread ${slot} touches ${address}, which is thread ${role - PRIVATE}'s`);
+    }
+    return false;
+  }
+
+  #makeAccess(thread: VirtualThread): void {
+    const { act, atomic, address, size } = thread.access;
+    this.#tell(thread, `${atomic ? 'atomic' : 'plain'} ${act} of`, address);
+    thread.seen.add(address);
+    if (act !== 'store' && act !== 'fill') {
+      thread.seen.add(this.ground.get(address));
+      if (size === 8) thread.seen.add(this.ground.get(address + 4));
+    }
+    if (++thread.steps > LONG_CALL) throw new Failure(`thread ${thread.slot} spins in ${callOf(thread)}`);
+    if (act === 'load') thread.resume();
+    else this.#writing(address, size, () => thread.resume());
+  }
+
+  /** Does what writes there, and keeps the hash of the contents. */
+  #writing(address: number, size: number, write: () => void): void {
+    const { i32 } = this.ground;
+    const at = address >> 2;
+    const words = size >> 2;
+    for (let i = 0; i < words; i++) this.#old[i] = i32[at + i] as number;
+    write();
+    for (let i = 0; i < words; i++) {
+      const [then, now] = [this.#old[i] as number, i32[at + i] as number];
+      if (then === now) continue;
+      this.#changed = true;
+      this.contents.toggle(at + i, then);
+      this.contents.toggle(at + i, now);
+    }
+  }
+
+  /** A step outside of the kernel. */
+  #makeStep(thread: VirtualThread): void {
+    const { request } = thread;
+    if (request?.kind === 'sleep') {
+      this.#tell(thread, 'sleeps on', request.word);
+      if (this.ground.get(request.word) === PARKED) thread.state = ASLEEP;
+      else thread.answer(CHANGED);
+    } else if (request?.kind === 'notify') {
+      this.#tell(thread, 'notifies', request.word);
+      thread.answer(0);
+      this.#notify(request.word);
+    } else if (request?.kind === 'touch') this.#touch(thread, request.address, request.value);
+    else thread.answer(0);
+  }
+
+  #notify(word: number): void {
+    for (const thread of this.threads) {
+      if (thread.state !== ASLEEP || thread.request?.kind !== 'sleep' || thread.request.word !== word) continue;
+      thread.answer(WOKEN);
+      this.#checkRaces(thread);
+    }
+  }
+
+  #touch(thread: VirtualThread, address: number, value: number | undefined): void {
+    this.#tell(thread, value === undefined ? 'reads' : `writes ${value} over`, address);
+    const seen = this.ground.get(address);
+    if (value !== undefined) this.#writing(address, 4, () => this.ground.set(address, value));
+    thread.answer(seen);
+  }
+
+  #tell(thread: VirtualThread, what: string, address?: number): void {
+    if (!this.trace) return;
+    const field = address === undefined ? undefined : this.ground.fieldAt(address);
+    const where = address === undefined ? '' : ` ${field?.name ?? address}: ${this.ground.get(address)}`;
+    this.trace.push(`${thread.slot} ${callOf(thread)}: ${what}${where}`);
+  }
+
+  /** The next access of this thread against those of all others. */
+  #checkRaces(thread: VirtualThread): void {
+    const mine = accessOf(thread);
+    if (!mine) return;
+    for (const other of this.threads) {
+      const its = other === thread ? undefined : accessOf(other);
+      if (!its || !isRace(mine, its)) continue;
+      const field = this.ground.fieldAt(Math.max(mine.address, its.address));
+      if (!field?.benign) throw new Failure(raceOf(thread, mine, other, its, field?.name));
+      this.benign.add(field.name);
+    }
+  }
+
+  checkpoint(into?: Checkpoint): Checkpoint {
+    const saved = into ?? {
+      memory: this.ground.save(),
+      contents: new Hash(),
+      threads: this.threads.slice(0, SOLOIST).map(newSaved),
+      ...{ steps: 0, kills: 0, timeouts: 0, dead: undefined },
+    };
+    if (into) this.ground.save(into.memory);
+    saved.contents.copy(this.contents);
+    saved.threads.forEach((thread, slot) => {
+      save(this.threads[slot] as VirtualThread, thread);
+    });
+    saved.steps = this.schedule.length;
+    saved.kills = this.kills;
+    saved.timeouts = this.timeouts;
+    saved.dead = this.dead;
+    return saved;
+  }
+
+  restore(saved: Checkpoint): void {
+    this.ground.restore(saved.memory);
+    this.contents.copy(saved.contents);
+    saved.threads.forEach((thread, slot) => {
+      (this.threads[slot] as VirtualThread).restore(thread);
+    });
+    this.schedule.length = saved.steps;
+    this.kills = saved.kills;
+    this.timeouts = saved.timeouts;
+    this.dead = saved.dead;
+    this.#changed = false;
+  }
+
+  /** A number for the state, and for what else decides how the search goes on. */
+  key(beside: number): number {
+    const hash = this.#key;
+    hash.copy(this.contents);
+    hash.add(this.timeouts);
+    hash.add(beside);
+    for (const { state, seen, before } of this.threads) {
+      const known = state === DEAD ? before : seen;
+      hash.add(state);
+      hash.add(known.low);
+      hash.add(known.high);
+    }
+    return hash.key;
+  }
+}
+
+function callOf({ request }: VirtualThread): string {
+  return request?.kind === 'call' ? request.name : '-';
+}

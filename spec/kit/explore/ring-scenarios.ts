@@ -1,0 +1,238 @@
+/** What is explored of the ring. Items are ten times the producer's slot, and a count. */
+import { BLOCK_FREE, THREAD_MAIL } from '../../../lib/kernel/layout.ts';
+import { type Cast, Failure, type Machine, type Scenario } from './machine.ts';
+import { note, type Part, repairWaits } from './programs.ts';
+import { type Queue, Ring, type RingOptions } from './rings.ts';
+import type { Program, VirtualThread } from './thread.ts';
+
+/** After a kill: how many items may be lost, and which may be there though no put has returned. */
+export interface Allowed {
+  readonly lost?: number;
+  readonly maybe?: readonly number[];
+}
+
+/** Each item that was put comes out exactly once, and those of one producer in their order. */
+export function checkItems({ threads }: Machine, ring: Ring, rest: readonly number[], allowed: Allowed = {}): void {
+  const { lost = 0, maybe = [] } = allowed;
+  const noted = (what: string): number[][] =>
+    threads.map(({ said }) => said.filter((note) => note.what === what).map(({ value }) => value));
+  const [sent, got] = [[...ring.items, ...noted('put').flat()], noted('got')];
+  const out = [...got.flat(), ...rest];
+  const show = `put ${sent}; got ${got.map((items) => `[${items}]`).join(' ')}; left [${rest}]`;
+  if (new Set(out).size !== out.length) throw new Failure(`an item came out twice: ${show}`);
+  if (out.some((item) => ![...sent, ...maybe].includes(item))) throw new Failure(`nobody has put that: ${show}`);
+  if (sent.filter((item) => !out.includes(item)).length > lost) throw new Failure(`an item is lost: ${show}`);
+  for (const items of [...got, rest]) if (!isInOrder(items)) throw new Failure(`the order is wrong: ${show}`);
+}
+
+function isInOrder(items: readonly number[]): boolean {
+  const producer = (item: number): number => Math.floor(item / 10);
+  return items.every((item, i) => items.slice(0, i).every((one) => producer(one) !== producer(item) || one < item));
+}
+
+/** A thread of a scenario: its program on the queue as it has it. */
+export type Role = (queue: Queue, slot: number) => Part<void>;
+
+export type Final = (machine: Machine, ring: Ring) => void;
+
+interface RingScenario extends RingOptions {
+  readonly roles: readonly Role[];
+  readonly kills?: number;
+  readonly timeouts?: number;
+  /** Adds to what every run checks at its end; `rest` is what was still in the ring. */
+  readonly final?: Final;
+  /** Whether threads may wait for what a dead one would have put or taken. */
+  readonly sleepsForTheDead?: boolean;
+  readonly repaired?: boolean;
+}
+
+export function ringScenario(name: string, options: RingScenario): Scenario {
+  const { kills = 0, timeouts = 0 } = options;
+  return {
+    name,
+    kills,
+    timeouts,
+    setup(machine) {
+      const ring = new Ring(machine, options);
+      return castOf(machine, ring, options);
+    },
+  };
+}
+
+function castOf(
+  machine: Machine,
+  ring: Ring,
+  { roles, final, sleepsForTheDead, repaired, protocol }: RingScenario,
+): Cast {
+  const repair = (dead: VirtualThread): Program => repairWaits(machine.ground, ring.sets, dead.slot, protocol);
+  return {
+    programs: roles.map((role, slot) => () => role(ring.of(slot), slot)),
+    ...(repaired ? { repair } : {}),
+    invariant: () => ring.invariant(),
+    final: () => (final ? final(machine, ring) : checkItems(machine, ring, ring.drain())),
+    maySleep: (thread) => sleepsForTheDead === true && ring.isVainFor(thread),
+  };
+}
+
+/** After a death: all that was put comes out but for what the dead one had taken; nobody else is kept out. */
+export const narrowEnd =
+  (lost: number): Final =>
+  (machine, ring) => {
+    checkItems(machine, ring, ring.drain(), { lost: machine.dead ? lost : 0, maybe: itemsOfDead(machine) });
+    if (ring.size !== 0) throw new Failure(`${ring.size} items are left that nobody can take`);
+  };
+
+/** After a death: what cannot be taken stands behind a claim that names the dead thread. */
+export const batchEnd =
+  (lost: number): Final =>
+  (machine, ring) => {
+    const rest = ring.drain();
+    const claim = ring.size > 0 ? ring.claimant : 0;
+    if (ring.size > 0 && (claim === 0 || claim !== (machine.dead?.slot ?? -1) + 1)) {
+      throw new Failure(`${ring.size} items are left, and the claim names ${claim}`);
+    }
+    const behind = machine.threads.flatMap(({ said }) => said).length; // of others, behind the claim
+    checkItems(machine, ring, rest, {
+      lost: machine.dead ? lost + (claim ? behind : 0) : 0,
+      maybe: itemsOfDead(machine),
+    });
+  };
+
+/** After a death: each block is free, in the ring, or the dead thread's. */
+export const blocksEnd: Final = (machine, ring) => {
+  const { dead, ground } = machine;
+  for (const { block, state, isInRing } of ring.blocks) {
+    // its state says so, or it says that it was sent and is not, and the mail of the dead names it
+    const isOfDead = dead && (state === (dead.slot + 1) << 1 || ground.get(dead.record + THREAD_MAIL) === block);
+    if (state !== BLOCK_FREE && !isInRing && !isOfDead) throw new Failure(`a block is left in state ${state}`);
+  }
+  narrowEnd(1)(machine, ring);
+};
+
+const itemsOfDead = ({ dead }: Machine): number[] => (dead ? itemsOf(dead.slot, 9) : []);
+
+const itemsOf = (slot: number, count: number): number[] => Array.from({ length: count }, (_, i) => 10 * (slot + 1) + i);
+
+export const puts = (count: number): Role =>
+  function* (queue, slot) {
+    for (const item of itemsOf(slot, count)) if (yield* queue.put(item)) yield* note('put', item);
+  };
+
+export const timedPut: Role = function* (queue, slot) {
+  const item = 10 * (slot + 1);
+  if (yield* queue.put(item, true)) yield* note('put', item);
+};
+
+export const tryPuts = (count: number): Role =>
+  function* (queue, slot) {
+    for (const item of itemsOf(slot, count)) if ((yield* queue.tryPut(item)) === true) yield* note('put', item);
+  };
+
+export const gets = (count: number): Role =>
+  function* (queue) {
+    for (let i = 0; i < count; i++) {
+      const item = yield* queue.get();
+      if (item !== undefined) yield* note('got', item);
+    }
+  };
+
+export const timedGet: Role = function* (queue) {
+  const item = yield* queue.get(true);
+  if (item !== undefined) yield* note('got', item);
+};
+
+export const tryGets = (count: number): Role =>
+  function* (queue) {
+    for (let i = 0; i < count; i++) {
+      const said = yield* queue.tryGet();
+      if (typeof said === 'object') yield* note('got', said.item);
+    }
+  };
+
+export const getsUntilClosed: Role = function* (queue) {
+  for (let item = yield* queue.get(); item !== undefined; item = yield* queue.get()) yield* note('got', item);
+};
+
+export const batchPuts = (count: number): Role =>
+  function* (queue, slot) {
+    const items = itemsOf(slot, count);
+    for (const item of items) yield* note('put', item);
+    yield* queue.putAll(items);
+  };
+
+export const tryBatchPut = (count: number): Role =>
+  function* (queue, slot) {
+    const items = itemsOf(slot, count);
+    const said = yield* queue.putMany(items);
+    for (const item of items.slice(0, Math.max(said, 0))) yield* note('put', item);
+  };
+
+export const batchGets = (count: number): Role =>
+  function* (queue) {
+    for (let got = 0; got < count; ) {
+      const items = yield* queue.getMany(count - got);
+      for (const item of items) yield* note('got', item);
+      got += items.length;
+    }
+  };
+
+export const tryBatchGet = (most: number): Role =>
+  function* (queue) {
+    const said = yield* queue.tryGetMany(most);
+    if (Array.isArray(said)) for (const item of said) yield* note('got', item);
+  };
+
+const times = (count: number, role: Role): Role =>
+  function* (queue, slot) {
+    for (let i = 0; i < count; i++) yield* role(queue, slot);
+  };
+
+export const tryBatchPuts = (count: number, each: number): Role =>
+  function* (queue, slot) {
+    for (let i = 0; i < count; i++) {
+      const items = itemsOf(slot, (i + 1) * each).slice(i * each);
+      const said = yield* queue.putMany(items);
+      for (const item of items.slice(0, Math.max(said, 0))) yield* note('put', item);
+    }
+  };
+
+export const tryBatchGets = (count: number, most: number): Role => times(count, tryBatchGet(most));
+
+/** Of a queue that is never empty. */
+export const takesOne: Role = function* (queue) {
+  const said = yield* queue.tryGet();
+  if (typeof said !== 'object') throw new Failure('a queue with items was said to be empty');
+  yield* note('got', said.item);
+};
+
+/** Takes one and puts one in its place, time and again. */
+export const takesAndPuts = (count: number): Role =>
+  function* (queue, slot) {
+    for (const item of itemsOf(slot, count)) {
+      const said = yield* queue.tryGet();
+      if (typeof said === 'object') yield* note('got', said.item);
+      if ((yield* queue.tryPut(item)) === true) yield* note('put', item);
+    }
+  };
+
+export const closes: Role = function* (queue) {
+  yield* queue.close();
+};
+
+export const putsAndCloses = (count: number): Role =>
+  function* (queue, slot) {
+    yield* puts(count)(queue, slot);
+    yield* queue.close();
+  };
+
+export const works = (count: number): Role =>
+  function* (queue, slot) {
+    for (let i = 0; i < count; i++) {
+      yield* gets(1)(queue, slot);
+      yield* queue.taskDone();
+    }
+  };
+
+export const joins: Role = function* (queue) {
+  yield* queue.join();
+};

@@ -1,0 +1,420 @@
+/** The ring as virtual threads see it: a queue laid out on the ground, and the verbs of Queue. */
+import {
+  BLOCK_DATA,
+  BLOCK_STATE,
+  BUSY,
+  CLOSED,
+  DONE,
+  OBJECT_SERIAL,
+  QUEUE_BLOCK_STRIDE,
+  QUEUE_BLOCKS,
+  QUEUE_BLOCKS_AT,
+  QUEUE_FINISHED,
+  QUEUE_GETTERS,
+  QUEUE_HEAD,
+  QUEUE_HEAD_SEEN,
+  QUEUE_JOINERS,
+  QUEUE_LIMIT,
+  QUEUE_MASK,
+  QUEUE_PUTTERS,
+  QUEUE_SLOT_SHIFT,
+  QUEUE_SLOTS,
+  QUEUE_TAIL,
+  SLOT_SHIFT,
+  SLOT_WIDE,
+  THREAD_BATCH,
+  THREAD_MAIL,
+  WAKE,
+} from '../../../lib/kernel/layout.ts';
+import { Failure, type Machine } from './machine.ts';
+import { AGAIN, call, type Operation, Parker, type Part, type Protocol, peek, poke, touch } from './programs.ts';
+import type { VirtualThread } from './thread.ts';
+
+const SERIAL = 77;
+
+export interface RingOptions {
+  readonly capacity: number;
+  readonly wide?: boolean;
+  readonly blocks?: number;
+  readonly position?: number;
+  /** How far the hint of the tail lags behind, in positions. */
+  readonly lag?: number;
+  /** Items that are in it already: 1, 2, … */
+  readonly items?: number;
+  /** Whether a thread can be overtaken by a whole lap, so that words are read while they are written. */
+  readonly overtaken?: boolean;
+  readonly protocol?: Protocol;
+}
+
+/** Races that the ring allows, and why. */
+const BENIGN = {
+  tail: 'a hint, never ahead: every seek corrects it',
+  seen: 'a head seen earlier only makes the room look smaller',
+  slots: 'a seeker that was overtaken reads a word that its compare-exchange then does not find',
+  wide: 'a copy that was overtaken is dropped, since the compare-exchange of the head fails',
+  block: 'a consumer that was overtaken expects an older position, and who looks for a free block finds it is none',
+};
+
+export class Ring {
+  readonly at: number;
+  readonly getters: number;
+  readonly putters: number;
+  readonly joiners: number;
+  readonly sets: readonly number[];
+  readonly #machine: Machine;
+  readonly #options: RingOptions;
+  readonly #slots: number;
+  readonly #shift: number;
+  readonly #stride = 64;
+  readonly #blocksAt: number;
+
+  constructor(machine: Machine, options: RingOptions) {
+    const { capacity, wide = false, blocks = 0 } = options;
+    this.#machine = machine;
+    this.#options = options;
+    this.#slots = 2 ** Math.ceil(Math.log2(capacity + 1));
+    this.#shift = SLOT_SHIFT + Number(wide);
+    const { ground } = machine;
+    this.at = ground.take(QUEUE_SLOTS + (this.#slots << this.#shift));
+    this.#blocksAt = ground.take(blocks * this.#stride);
+    this.getters = this.at + QUEUE_GETTERS;
+    this.putters = this.at + QUEUE_PUTTERS;
+    this.joiners = this.at + QUEUE_JOINERS;
+    this.sets = [this.getters, this.putters, this.joiners];
+    this.#writeWords();
+    this.#nameFields();
+  }
+
+  #writeWords(): void {
+    const { ground } = this.#machine;
+    const { capacity, blocks = 0, position = 0, lag = 0, items = 0 } = this.#options;
+    const start = position - 2 * lag;
+    const words: Record<number, number> = {
+      [OBJECT_SERIAL]: SERIAL,
+      [QUEUE_MASK]: this.#slots - 1,
+      [QUEUE_LIMIT]: capacity * 2,
+      [QUEUE_BLOCKS]: blocks,
+      [QUEUE_BLOCK_STRIDE]: this.#stride,
+      [QUEUE_BLOCKS_AT]: this.#blocksAt,
+      [QUEUE_SLOT_SHIFT]: this.#shift,
+      [QUEUE_TAIL]: start,
+      [QUEUE_HEAD_SEEN]: start,
+      [QUEUE_HEAD]: position,
+      [QUEUE_FINISHED]: position,
+    };
+    for (const [offset, value] of Object.entries(words)) ground.set(this.at + Number(offset), value);
+    for (let p = start; p !== position; p += 2) this.#publish(p, -100);
+    for (let i = 0; i < items; i++) this.#publish(position + 2 * i, 1 + i);
+  }
+
+  #publish(position: number, payload: number): void {
+    const slot = this.#slotAt(position);
+    this.#machine.ground.set(slot, payload);
+    this.#machine.ground.set(slot + 4, position | 1);
+    if (this.#options.wide) this.#machine.ground.set(slot + SLOT_WIDE, payload);
+  }
+
+  #slotAt(position: number): number {
+    return this.at + QUEUE_SLOTS + (((position >>> 1) & (this.#slots - 1)) << this.#shift);
+  }
+
+  #nameFields(): void {
+    const { ground } = this.#machine;
+    const { overtaken, wide } = this.#options;
+    const name = (name: string, offset: number, bytes: number, benign?: string): void => {
+      ground.name({ name, at: this.at + offset, bytes, ...(benign === undefined ? {} : { benign }) });
+    };
+    ground.constant(this.at, QUEUE_TAIL);
+    name('tail', QUEUE_TAIL, 4, BENIGN.tail);
+    name('head seen', QUEUE_HEAD_SEEN, 4, BENIGN.seen);
+    name('head', QUEUE_HEAD, 4);
+    name('finished', QUEUE_FINISHED, 4);
+    name('getters', QUEUE_GETTERS, 64);
+    name('putters', QUEUE_PUTTERS, 64);
+    name('joiners', QUEUE_JOINERS, 64);
+    for (let i = 0; i < this.#slots; i++) {
+      const at = QUEUE_SLOTS + (i << this.#shift);
+      name('slot', at, 8, overtaken ? BENIGN.slots : undefined);
+      if (wide) name('wide', at + SLOT_WIDE, 8, overtaken ? BENIGN.wide : undefined);
+    }
+    for (let i = 0; i < (this.#options.blocks ?? 0); i++) {
+      const at = this.#blocksAt + i * this.#stride - this.at;
+      name('block state', at + BLOCK_STATE, 4, BENIGN.block);
+      name('block bytes', at + BLOCK_DATA, 4);
+    }
+  }
+
+  /** Never more than the capacity between the head and the end. */
+  invariant(): void {
+    const { ground } = this.#machine;
+    const head = ground.get(this.at + QUEUE_HEAD);
+    for (let p = head, n = 0; n <= this.#slots; n++, p = (p + 2) | 0) {
+      const [payload, stamp] = [ground.get(this.#slotAt(p)), ground.get(this.#slotAt(p) + 4)];
+      const taken = stamp === (p | 1) || (stamp === p && payload > 0);
+      if (!taken) return;
+      if (n === this.#options.capacity) throw new Failure(`more than ${this.#options.capacity} items are in the ring`);
+    }
+  }
+
+  /** What was in it at the start. */
+  get items(): number[] {
+    return Array.from({ length: this.#options.items ?? 0 }, (_, i) => 1 + i);
+  }
+
+  /** What is still in it when nobody is in the ring any more: takes it out. */
+  drain(): number[] {
+    const { solo, threads } = this.#machine;
+    const record = threads.at(-1)?.record ?? 0;
+    const items: number[] = [];
+    for (;;) {
+      const said = this.#options.blocks
+        ? solo('ringGetBlock', this.at, SERIAL, record, threads.length)
+        : solo('ringGet', this.at, SERIAL, record);
+      if (said !== DONE && said !== WAKE) return items;
+      const payload = this.#machine.ground.get(record + THREAD_MAIL);
+      items.push(this.#options.blocks ? this.#machine.ground.get(payload + BLOCK_DATA) : payload);
+    }
+  }
+
+  get size(): number {
+    return this.#machine.solo('ringSize', this.at);
+  }
+
+  /** A claim at the head: slot + 1 of its owner; 0 when there is none. */
+  get claimant(): number {
+    const { ground } = this.#machine;
+    const head = ground.get(this.at + QUEUE_HEAD);
+    const slot = this.#slotAt(head);
+    return ground.get(slot + 4) === head && ground.get(slot) > 0 ? ground.get(slot) & 0x3ff : 0;
+  }
+
+  /** The state of each block, and whether an item in the ring names it at the position that the state says. */
+  get blocks(): { block: number; state: number; isInRing: boolean }[] {
+    const { ground } = this.#machine;
+    return Array.from({ length: this.#options.blocks ?? 0 }, (_, i) => {
+      const block = this.#blocksAt + i * this.#stride;
+      const state = ground.get(block + BLOCK_STATE);
+      const slot = this.#slotAt(state);
+      const isInRing = (state & 1) === 1 && ground.get(slot) === block && ground.get(slot + 4) === state;
+      const isAhead = ((state - ground.get(this.at + QUEUE_HEAD)) | 0) > 0;
+      return { block, state, isInRing: isInRing && isAhead };
+    });
+  }
+
+  /** Whether a thread that sleeps does so with reason: there is nothing to take for it, or no room. */
+  isVainFor({ slot }: VirtualThread): boolean {
+    const { solo, dead } = this.#machine;
+    if (!dead) return false;
+    const waits = (set: number): boolean => solo('isRegistered', set, slot) !== 0;
+    return (
+      (waits(this.getters) && solo('ringReadable', this.at) === 0) ||
+      (waits(this.putters) && solo('ringWritable', this.at) === 0)
+    );
+  }
+
+  /** The queue as the thread in `slot` has it. */
+  of(slot: number): Queue {
+    return new Queue(this.#machine, this, this.#options, slot);
+  }
+}
+
+/** The verbs of Queue for one virtual thread. Items are small numbers; what is got says whether the queue has ended. */
+export class Queue {
+  readonly parker: Parker;
+  readonly #ring: Ring;
+  readonly #options: RingOptions;
+  readonly #slot: number;
+  readonly #record: number;
+
+  constructor({ ground }: Machine, ring: Ring, options: RingOptions, slot: number) {
+    this.#ring = ring;
+    this.#options = options;
+    this.#slot = slot;
+    this.#record = ground.record(slot);
+    this.parker = new Parker(ground, slot, options.protocol);
+  }
+
+  /** Puts without waiting: true, false when it is full, CLOSED. */
+  *tryPut(item: number): Part<boolean | typeof CLOSED> {
+    const { protocol } = this.#options;
+    const letter = this.#options.blocks ? yield* this.#write(item) : item;
+    if (letter < 0) return false;
+    if (protocol?.wakeFirst) yield* this.parker.wake(this.#ring.getters);
+    const sent = yield* this.#send(letter);
+    if (sent !== true && this.#options.blocks) yield* this.#drop(letter);
+    return sent;
+  }
+
+  *#send(letter: number): Part<boolean | typeof CLOSED> {
+    const { at, getters } = this.#ring;
+    yield* poke(this.#record + THREAD_MAIL, letter);
+    const said = this.#options.wide
+      ? yield* call('ringPutWide', at, SERIAL, this.#record, this.#slot + 1)
+      : yield* call('ringPut', at, SERIAL, letter);
+    if (said === CLOSED) return CLOSED;
+    if (said === BUSY) return false;
+    if (said === WAKE && !this.#options.protocol?.wakeFirst) yield* this.parker.wake(getters);
+    return true;
+  }
+
+  /** Puts, and sleeps while it is full; false when it is closed or the time is up. */
+  *put(item: number, timed = false): Part<boolean> {
+    let letter = this.#options.blocks ? yield* this.#write(item) : item;
+    const queue = this;
+    const result = yield* this.parker.block<boolean>(
+      {
+        ...this.#writing(),
+        *attempt() {
+          if (letter < 0) letter = yield* queue.#write(item);
+          if (letter < 0) return AGAIN;
+          const sent = yield* queue.#send(letter);
+          if (sent === CLOSED) yield* queue.#drop(letter);
+          return sent === false ? AGAIN : sent === true;
+        },
+        *abandon() {
+          if (letter >= 0) yield* queue.#drop(letter);
+        },
+      },
+      timed,
+    );
+    return result === true;
+  }
+
+  *#write(item: number): Part<number> {
+    const index = yield* call('blockClaim', this.#ring.at, SERIAL, this.#slot + 1, 0);
+    if (index < 0) return -1;
+    const block = yield* call('blockAt', this.#ring.at, index);
+    yield* touch(block + BLOCK_DATA, item);
+    return block;
+  }
+
+  *#drop(letter: number): Part<void> {
+    if (!this.#options.blocks) return;
+    yield* call('blockFree', letter);
+    if (yield* call('waiting', this.#ring.putters)) yield* this.parker.wake(this.#ring.putters);
+  }
+
+  /** Puts some at once, as many as there is room for, without waiting: how many, BUSY or CLOSED. */
+  *putMany(items: readonly number[]): Part<number> {
+    for (const [i, item] of items.entries()) yield* poke(this.#record + THREAD_BATCH + 8 * i, item);
+    const { at, getters } = this.#ring;
+    const said = yield* call('ringPutMany', at, SERIAL, this.#record, this.#slot + 1, items.length);
+    if (said > 0 && (yield* call('waiting', getters))) yield* this.parker.wake(getters);
+    return said;
+  }
+
+  /** Puts all, and sleeps while it is full. */
+  *putAll(items: readonly number[]): Part<void> {
+    const queue = this;
+    for (let done = 0; done < items.length; ) {
+      const rest = items.slice(done);
+      const said = yield* this.parker.block<number>({
+        ...this.#writing(),
+        *attempt() {
+          const sent = yield* queue.putMany(rest);
+          return sent === BUSY ? AGAIN : sent;
+        },
+      });
+      if (typeof said !== 'number' || said < 0) return;
+      done += said;
+    }
+  }
+
+  /** Takes one without waiting: the item, BUSY (none) or CLOSED. */
+  *tryGet(): Part<{ item: number } | typeof BUSY | typeof CLOSED> {
+    const { at, putters } = this.#ring;
+    const said = this.#options.blocks
+      ? yield* call('ringGetBlock', at, SERIAL, this.#record, this.#slot + 1)
+      : yield* call('ringGet', at, SERIAL, this.#record);
+    if (said !== DONE && said !== WAKE) return said === CLOSED ? CLOSED : BUSY;
+    let item = yield* peek(this.#record + THREAD_MAIL);
+    if (this.#options.blocks) {
+      const block = item;
+      item = yield* touch(block + BLOCK_DATA);
+      yield* this.#drop(block);
+    }
+    if (said === WAKE) yield* this.parker.wake(putters);
+    return { item };
+  }
+
+  /** Takes one, and sleeps while it is empty: the item, or undefined when the queue has ended or the time is up. */
+  *get(timed = false): Part<number | undefined> {
+    const queue = this;
+    const got = yield* this.parker.block<{ item: number } | typeof CLOSED>(
+      {
+        ...this.#reading(),
+        *attempt() {
+          const said = yield* queue.tryGet();
+          return said === BUSY ? AGAIN : said;
+        },
+      },
+      timed,
+    );
+    return typeof got === 'object' ? got.item : undefined;
+  }
+
+  /** Takes up to `most` without waiting. */
+  *tryGetMany(most: number): Part<number[] | typeof BUSY | typeof CLOSED> {
+    const { at, putters } = this.#ring;
+    const said = yield* call('ringGetMany', at, SERIAL, this.#record, most);
+    if (said <= 0) return said === CLOSED ? CLOSED : BUSY;
+    const items: number[] = [];
+    for (let i = 0; i < said; i++) items.push(yield* peek(this.#record + THREAD_BATCH + 8 * i));
+    if (yield* call('waiting', putters)) yield* this.parker.wake(putters);
+    return items;
+  }
+
+  /** Takes at least one, and sleeps while it is empty; none when the queue has ended. */
+  *getMany(most: number): Part<number[]> {
+    const queue = this;
+    const got = yield* this.parker.block<number[] | typeof CLOSED>({
+      ...this.#reading(),
+      *attempt() {
+        const said = yield* queue.tryGetMany(most);
+        return said === BUSY ? AGAIN : said;
+      },
+    });
+    return Array.isArray(got) ? got : [];
+  }
+
+  *close(): Part<void> {
+    yield* call('ringClose', this.#ring.at);
+    for (const set of [this.#ring.getters, this.#ring.putters]) yield* this.parker.wakeAll(set);
+  }
+
+  *taskDone(): Part<void> {
+    const said = yield* call('ringFinish', this.#ring.at, 1);
+    if (said === BUSY) throw new Failure('taskDone() was called too often');
+    if (said === WAKE) yield* this.parker.wakeAll(this.#ring.joiners);
+  }
+
+  *join(): Part<void> {
+    const { at, joiners } = this.#ring;
+    yield* this.parker.block<true>({
+      set: joiners,
+      *attempt() {
+        return (yield* call('ringUnfinished', at)) === 0 ? true : AGAIN;
+      },
+    });
+  }
+
+  #reading(): Pick<Operation<never>, 'set' | 'passOn'> {
+    const { at, getters } = this.#ring;
+    return {
+      set: getters,
+      *passOn() {
+        return (yield* call('waiting', getters)) !== 0 && (yield* call('ringReadable', at)) !== 0;
+      },
+    };
+  }
+
+  #writing(): Pick<Operation<never>, 'set' | 'passOn'> {
+    const { at, putters } = this.#ring;
+    return {
+      set: putters,
+      *passOn() {
+        return (yield* call('waiting', putters)) !== 0 && (yield* call('ringWritable', at)) !== 0;
+      },
+    };
+  }
+}

@@ -1,0 +1,289 @@
+/**
+ * A virtual thread: a program that calls the kernel, sleeps and wakes others, one step at a time.
+ *
+ * The program is a generator that yields requests. A call of the kernel runs until its next access of a shared word; there
+ * the hook leaves the call, its locals on asyncify's stack, to be taken up again later. Those lie in the memory and are saved
+ * with it. A generator cannot be copied: going back to an earlier point of it, it is made anew and told the same answers.
+ */
+import type { Kernel } from '../../../lib/memory/kernel.ts';
+import type { Ground } from './ground.ts';
+import { Hash } from './hash.ts';
+import type { Instrumented } from './instrument.ts';
+
+/** What a program asks for; all but `peek` and `note` are steps, a `call` one for each access. */
+export type Request =
+  | { readonly kind: 'call'; readonly name: keyof Kernel; readonly args: readonly number[] }
+  /** Atomics.wait for PARKED: WOKEN, LATE, or CHANGED when the word was another. */
+  | { readonly kind: 'sleep'; readonly word: number; readonly timed: boolean }
+  /** Atomics.notify. */
+  | { readonly kind: 'notify'; readonly word: number }
+  /** Is the deadline over? */
+  | { readonly kind: 'expire' }
+  /** A plain read of four bytes, or a plain write if there is a value. */
+  | { readonly kind: 'touch'; readonly address: number; readonly value?: number }
+  /** A read of what is this thread's own. */
+  | { readonly kind: 'peek'; readonly address: number }
+  /** A write of it, before a call that reads it. */
+  | { readonly kind: 'poke'; readonly address: number; readonly value: number }
+  /** Something that the scenario wants to know of. */
+  | { readonly kind: 'note'; readonly note: Note };
+
+export interface Note {
+  readonly what: string;
+  readonly value: number;
+}
+
+/** May hold no state outside of itself. */
+export type Program = Generator<Request, void, number>;
+
+/** What a sleep says. */
+export const WOKEN = 1;
+export const LATE = 2;
+export const CHANGED = 3;
+
+export const READY = 1;
+export const ASLEEP = 2;
+export const DEAD = 3;
+export const ENDED = 4;
+
+/** The access that a thread makes in its next step. */
+export interface Access {
+  act: 'load' | 'store' | 'cmpxchg' | 'rmw' | 'fill' | 'none';
+  atomic: boolean;
+  address: number;
+  size: number;
+}
+
+/** A thread at one of its steps, to come back to. */
+export interface Saved {
+  readonly access: Access;
+  readonly seen: Hash;
+  readonly before: Hash;
+  state: number;
+  request: Request | undefined;
+  steps: number;
+  answers: number;
+  notes: number;
+}
+
+interface Exports extends Record<string, unknown> {
+  asyncify_start_unwind(data: number): void;
+  asyncify_stop_unwind(): void;
+  asyncify_start_rewind(data: number): void;
+  asyncify_stop_rewind(): void;
+}
+
+type Operation = (...args: readonly number[]) => number | undefined;
+
+const POISON = 0x55555555; // what the kernel's globals hold when a call begins
+
+export class VirtualThread implements Saved {
+  readonly slot: number;
+  readonly record: number;
+  readonly access: Access = { act: 'none', atomic: false, address: 0, size: 0 };
+  /** What it saw since it began: its locals follow from that. */
+  readonly seen: Hash = new Hash();
+  /** The same at the beginning of the call it is in. */
+  readonly before: Hash = new Hash();
+  state: number = ENDED;
+  request: Request | undefined;
+  /** Steps of the call it is in. */
+  steps = 0;
+  readonly said: Note[] = [];
+  readonly #exports: Exports;
+  readonly #i32: Int32Array;
+  readonly #stack: { locals: number; start: number; end: number };
+  readonly #answers: number[] = [];
+  #write: () => Program = () => {
+    throw new Error('no program');
+  };
+  #program: Program | undefined;
+  #told = 0; // answers that the program has got
+  #isLeft = false;
+  #isResumed = false;
+
+  /** `isStep` is asked at each access, whether it is one that others can see. */
+  constructor(
+    ground: Ground,
+    { module, sites }: Instrumented,
+    slot: number,
+    isStep: (thread: VirtualThread) => boolean,
+    mutant: number,
+  ) {
+    this.slot = slot;
+    this.record = ground.record(slot);
+    this.#i32 = ground.i32;
+    this.#stack = ground.stack(slot);
+    const { access } = this;
+    const hook = (site: number, base: number, length: number): void => {
+      if (this.#isResumed) {
+        this.#isResumed = false;
+        this.#exports.asyncify_stop_rewind();
+        return;
+      }
+      const { act, atomic, offset, size } = sites[site] as (typeof sites)[number];
+      access.act = act;
+      access.atomic = atomic;
+      access.address = base + offset;
+      access.size = act === 'fill' ? length : size;
+      if (isStep(this)) this.#leave();
+    };
+    const env = { memory: ground.memory, hook, mutant, locals: this.#stack.locals };
+    this.#exports = new WebAssembly.Instance(module, { env } as never).exports as Exports;
+  }
+
+  get answers(): number {
+    return this.#answers.length;
+  }
+
+  get notes(): number {
+    return this.said.length;
+  }
+
+  /** Starts a program, up to its first step. */
+  start(write: () => Program): void {
+    this.#write = write;
+    this.#program = undefined;
+    this.#answers.length = 0;
+    this.said.length = 0;
+    this.seen.reset();
+    this.before.reset();
+    this.#advance();
+  }
+
+  /** Goes on after a step that was no access of the kernel. */
+  answer(answer: number): void {
+    this.seen.add(answer);
+    this.#answers.push(answer);
+    this.#advance();
+  }
+
+  /** Takes up the call that was left: makes its access and goes on. */
+  resume(): void {
+    if (this.request?.kind !== 'call') return;
+    this.#isLeft = false;
+    this.#isResumed = true;
+    this.#exports.asyncify_start_rewind(this.#stack.start);
+    const result = (this.#exports[this.request.name] as Operation)();
+    if (this.#isLeft) this.#exports.asyncify_stop_unwind();
+    else this.#returned(result);
+  }
+
+  /** Runs a call at once, none of whose accesses is a step. */
+  solo(name: keyof Kernel, ...args: readonly number[]): number {
+    return this.#begin(name, args) ?? 0;
+  }
+
+  /** Back to an earlier point of the same run. */
+  restore(saved: Saved): void {
+    copyAccess(saved.access, this.access);
+    this.seen.copy(saved.seen);
+    this.before.copy(saved.before);
+    this.state = saved.state;
+    this.request = saved.request;
+    this.steps = saved.steps;
+    this.said.length = saved.notes;
+    this.#answers.length = saved.answers;
+    if (this.#told > saved.answers) this.#program = undefined;
+  }
+
+  #advance(): void {
+    this.state = READY;
+    this.access.act = 'none';
+    for (;;) {
+      const request = this.#next();
+      this.request = request;
+      if (request === undefined) {
+        this.state = ENDED;
+        return;
+      }
+      this.before.copy(this.seen);
+      if (request.kind === 'call') {
+        const result = this.#begin(request.name, request.args);
+        if (this.#isLeft) return;
+        this.#noteResult(result);
+      } else if (!this.#isDone(request)) return;
+    }
+  }
+
+  /** Does what is no step. */
+  #isDone(request: Request): boolean {
+    if (request.kind === 'peek') {
+      const value = this.#i32[request.address >> 2] as number;
+      this.seen.add(value);
+      this.#answers.push(value);
+      return true;
+    }
+    if (request.kind === 'note') this.said.push(request.note);
+    else if (request.kind === 'poke') this.#i32[request.address >> 2] = request.value;
+    else return false;
+    this.#answers.push(0);
+    return true;
+  }
+
+  #next(): Request | undefined {
+    if (this.#program === undefined) {
+      this.#program = this.#write();
+      this.#told = 0;
+      if (this.#answers.length === 0) return this.#program.next(0).value ?? undefined;
+      this.#program.next(0);
+    }
+    for (; this.#told < this.#answers.length - 1; this.#told++) this.#program.next(this.#answers[this.#told] as number);
+    return this.#program.next(this.#answers[this.#told++] as number).value ?? undefined;
+  }
+
+  #begin(name: keyof Kernel, args: readonly number[]): number | undefined {
+    this.#isLeft = false;
+    this.steps = 0;
+    const { locals, start } = this.#stack;
+    this.#i32.fill(POISON, locals >> 2, start >> 2);
+    const result = (this.#exports[name] as Operation)(...args);
+    if (this.#isLeft) this.#exports.asyncify_stop_unwind();
+    return result;
+  }
+
+  #returned(result: number | undefined): void {
+    this.#noteResult(result);
+    this.#advance();
+  }
+
+  /** Of what it saw in a call only the result counts afterwards. */
+  #noteResult(result = 0): void {
+    this.seen.copy(this.before);
+    this.seen.add(result);
+    this.#answers.push(result);
+    this.access.act = 'none';
+  }
+
+  #leave(): void {
+    const { start, end } = this.#stack;
+    this.#i32[start >> 2] = start + 8;
+    this.#i32[(start >> 2) + 1] = end;
+    this.#isLeft = true;
+    this.#exports.asyncify_start_unwind(start);
+  }
+}
+
+function copyAccess(from: Access, to: Access): void {
+  to.act = from.act;
+  to.atomic = from.atomic;
+  to.address = from.address;
+  to.size = from.size;
+}
+
+export function newSaved(): Saved {
+  const access: Access = { act: 'none', atomic: false, address: 0, size: 0 };
+  const [seen, before] = [new Hash(), new Hash()];
+  return { access, seen, before, state: ENDED, request: undefined, steps: 0, answers: 0, notes: 0 };
+}
+
+export function save(thread: Saved, into: Saved): void {
+  copyAccess(thread.access, into.access);
+  into.seen.copy(thread.seen);
+  into.before.copy(thread.before);
+  into.state = thread.state;
+  into.request = thread.request;
+  into.steps = thread.steps;
+  into.answers = thread.answers;
+  into.notes = thread.notes;
+}

@@ -1,0 +1,54 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { standard } from './kit/explore/scenarios.ts';
+import type { Report } from './kit/explore/search.ts';
+import { explore, sample } from './kit/explore/search.ts';
+import { shippedKernel } from './kit/explore/shipped.ts';
+
+const SCHEDULES = 790_000; // that the searches below need at least: with fewer, they have stopped looking
+const RUNS = 500; // random ones, of each crowd
+
+const kernel = shippedKernel();
+const benign = new Set<string>();
+const total = { schedules: 0, states: 0, exhausted: 0, bounded: 0, random: 0 };
+
+function add({ schedules, states, benign: met, verdict }: Report): void {
+  total.schedules += schedules;
+  total.states += states;
+  for (const field of met) benign.add(field);
+  if (verdict === 'exhausted' || verdict === 'bounded') total[verdict]++;
+}
+
+for (const { scenario, quick } of [...standard.plans, ...standard.deaths]) {
+  const planned = quick === Number.POSITIVE_INFINITY ? 'exhausted' : 'bounded';
+  test(`${scenario.name}: ${planned === 'exhausted' ? 'every schedule' : `all with ${quick} preemptions`}`, () => {
+    const report = explore(kernel, scenario, { preemptions: quick });
+    assert.is(report.verdict, planned, JSON.stringify(report.failure));
+    add(report);
+  });
+}
+
+const seed = Date.now() % 2 ** 31;
+for (const scenario of standard.crowds) {
+  test(`${scenario.name}: ${RUNS} random schedules`, () => {
+    const report = sample(kernel, scenario, { runs: RUNS, depth: 4, seed });
+    assert.is(report.verdict, 'bounded', `seed ${seed}: ${JSON.stringify(report.failure)}`);
+    total.random += report.schedules;
+    for (const field of report.benign) benign.add(field);
+  });
+}
+
+test('each race that is allowed was met', () => {
+  assert.equal([...benign].sort(), ['block state', 'head seen', 'slot', 'tail', 'wide']);
+});
+
+test('no fewer schedules than before were run', () => {
+  assert.ok(total.schedules >= SCHEDULES, `${total.schedules} schedules`);
+  const show = (count: number): string => count.toLocaleString('en');
+  console.log(
+    `\ntotal: ${show(total.schedules)} schedules with ${show(total.states)} states, ${total.exhausted} searches exhausted ` +
+      `and ${total.bounded} bounded; ${show(total.random)} random schedules (seed ${seed})`,
+  );
+});
+
+test.run();
