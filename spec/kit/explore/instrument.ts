@@ -27,12 +27,12 @@ export interface Instrumented {
   readonly sites: readonly Site[];
 }
 
-const OPERANDS = String.raw`((?:\s+\((?:local\.get \S+|i32\.const \S+|i64\.const \S+)\))+)\s*\)`;
+const OPERANDS = String.raw`((?:\s+\((?:local\.get \S+|i32\.const \S+|i64\.const \S+|f64\.const \S+)\))+)\s*\)`;
 const ACCESS = new RegExp(
-  String.raw`\((i32|i64)\.(atomic\.)?(load|store|rmw)([\w.]*)((?: (?:offset|align)=\d+)*)${OPERANDS}`,
+  String.raw`\((i32|i64|f64)\.(atomic\.)?(load|store|rmw)([\w.]*)((?: (?:offset|align)=\d+)*)${OPERANDS}`,
   'g',
 );
-const FILL = new RegExp(String.raw`\(memory\.fill${OPERANDS}`, 'g');
+const FILL = new RegExp(String.raw`\(memory\.(?:fill|copy)${OPERANDS}`, 'g'); // of a copy the target
 const OPERAND = /\((?:local\.get \S+|i32\.const \S+|i64\.const \S+)\)/g;
 const LOCALS = 'locals';
 /** Bytes at `env.locals` that the globals may take. */
@@ -64,8 +64,15 @@ export function instrument(wasm: Uint8Array): Instrumented {
 }
 
 function readModule(module: binaryen.Module): binaryen.Module {
-  const { Atomics: atomics, MutableGlobals, BulkMemory, BulkMemoryOpt, SignExt } = binaryen.Features;
-  module.setFeatures(atomics | MutableGlobals | BulkMemory | BulkMemoryOpt | SignExt);
+  const {
+    Atomics: atomics,
+    MutableGlobals,
+    BulkMemory,
+    BulkMemoryOpt,
+    NontrappingFPToInt,
+    SignExt,
+  } = binaryen.Features;
+  module.setFeatures(atomics | MutableGlobals | BulkMemory | BulkMemoryOpt | NontrappingFPToInt | SignExt);
   return module;
 }
 
@@ -77,7 +84,7 @@ function withHooks(text: string): { hooked: string; sites: Site[] } {
       const act: Act = kind === 'rmw' ? (rest.endsWith('cmpxchg') ? 'cmpxchg' : 'rmw') : kind;
       if (/^(8|16|32)|\.rmw(8|16|32)/.test(rest)) throw new Error(`no hook for ${instruction}`);
       const offset = Number(/offset=(\d+)/.exec(flags)?.[1] ?? 0);
-      sites.push({ act, atomic: atomic !== undefined, offset, size: type === 'i64' ? 8 : 4 });
+      sites.push({ act, atomic: atomic !== undefined, offset, size: type === 'i32' ? 4 : 8 });
       const result = act === 'store' ? '' : ` (result ${type})`;
       return `(block${result} (call $hook (i32.const ${sites.length - 1}) ${base} (i32.const 0)) ${instruction})`;
     })

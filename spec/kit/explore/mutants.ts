@@ -178,8 +178,8 @@ export const mutants: readonly Mutant[] = [
   ]),
   ring('nobody is said to wait', 'two producers sleep', ['function said(', 'waiting(set) ? WAKE : DONE', 'DONE']),
   ring('a block does not say at which position it was sent', 'ring: blocks', [
-    'export function ringPut(',
-    'if (load<i32>(q, QUEUE_BLOCKS) !== 0) store<i32>(<usize>payload, t | 1, BLOCK_STATE);',
+    'export function ringPutBlock(',
+    'store<i32>(block, t | 1, BLOCK_STATE);',
     '',
   ]),
   ring('a block is taken without comparing', 'ring: blocks', [

@@ -1,5 +1,5 @@
 /** What is explored of the ring. Items are ten times the producer's slot, and a count. */
-import { BLOCK_FREE, THREAD_MAIL } from '../../../lib/kernel/layout.ts';
+import { BLOCK_FREE } from '../../../lib/kernel/layout.ts';
 import { type Cast, Failure, type Machine, type Scenario } from './machine.ts';
 import { note, type Part, repairWaits } from './programs.ts';
 import { type Queue, Ring, type RingOptions } from './rings.ts';
@@ -82,29 +82,24 @@ export const narrowEnd =
     if (ring.size !== 0) throw new Failure(`${ring.size} items are left that nobody can take`);
   };
 
-/** After a death: what cannot be taken stands behind a claim that names the dead thread. */
+/** After a death the supervisor buries the claim of the dead thread: all others' items can be taken. */
 export const batchEnd =
   (lost: number): Final =>
   (machine, ring) => {
     const rest = ring.drain();
-    const claim = ring.size > 0 ? ring.claimant : 0;
-    if (ring.size > 0 && (claim === 0 || claim !== (machine.dead?.slot ?? -1) + 1)) {
-      throw new Failure(`${ring.size} items are left, and the claim names ${claim}`);
-    }
-    const behind = machine.threads.flatMap(({ said }) => said).length; // of others, behind the claim
-    checkItems(machine, ring, rest, {
-      lost: machine.dead ? lost + (claim ? behind : 0) : 0,
-      maybe: itemsOfDead(machine),
-    });
+    if (ring.size > 0 && !machine.dead) throw new Failure(`${ring.size} items are left`);
+    if (machine.dead) rest.push(...ring.bury(machine.dead.slot));
+    if (ring.size > 0) throw new Failure(`${ring.size} items are left after the burial`);
+    checkItems(machine, ring, rest, { lost: machine.dead ? lost : 0, maybe: itemsOfDead(machine) });
   };
 
-/** After a death: each block is free, in the ring, or the dead thread's. */
+/** After a death: each block is free, in the ring, or known as the dead thread's, and only one of that. */
 export const blocksEnd: Final = (machine, ring) => {
-  const { dead, ground } = machine;
+  const { dead } = machine;
   for (const { block, state, isInRing } of ring.blocks) {
-    // its state says so, or it says that it was sent and is not, and the mail of the dead names it
-    const isOfDead = dead && (state === (dead.slot + 1) << 1 || ground.get(dead.record + THREAD_MAIL) === block);
+    const isOfDead = dead !== undefined && ring.wasHeld(block, dead.slot, dead.record);
     if (state !== BLOCK_FREE && !isInRing && !isOfDead) throw new Failure(`a block is left in state ${state}`);
+    if (isOfDead && (state === BLOCK_FREE || isInRing)) throw new Failure(`a block in state ${state} would be buried`);
   }
   narrowEnd(1)(machine, ring);
 };

@@ -5,6 +5,7 @@ import {
   BUSY,
   CLOSED,
   DONE,
+  NO_CLAIM,
   OBJECT_SERIAL,
   QUEUE_BLOCK_STRIDE,
   QUEUE_BLOCKS,
@@ -20,6 +21,7 @@ import {
   QUEUE_SLOT_SHIFT,
   QUEUE_SLOTS,
   QUEUE_TAIL,
+  SKIPPED,
   SLOT_SHIFT,
   SLOT_WIDE,
   THREAD_BATCH,
@@ -170,6 +172,7 @@ export class Ring {
       const said = this.#options.blocks
         ? solo('ringGetBlock', this.at, SERIAL, record, threads.length)
         : solo('ringGet', this.at, SERIAL, record);
+      if (said === SKIPPED) continue;
       if (said !== DONE && said !== WAKE) return items;
       const payload = this.#machine.ground.get(record + THREAD_MAIL);
       items.push(this.#options.blocks ? this.#machine.ground.get(payload + BLOCK_DATA) : payload);
@@ -178,6 +181,22 @@ export class Ring {
 
   get size(): number {
     return this.#machine.solo('ringSize', this.at);
+  }
+
+  /** Buries the claim of a thread that is gone, if it has one, and takes what stood behind it. */
+  bury(slot: number): number[] {
+    const claim = this.#machine.solo('ringClaimOf', this.at, slot + 1);
+    if (claim === NO_CLAIM) return [];
+    this.#machine.solo('ringBury', this.at, claim);
+    return this.drain();
+  }
+
+  /** Whether the supervisor would take the block for that of a thread that is gone. */
+  wasHeld(block: number, slot: number, record: number): boolean {
+    const { solo } = this.#machine;
+    const claim = solo('ringClaimOf', this.at, slot + 1);
+    const count = claim === NO_CLAIM ? 0 : solo('ringClaimed', this.at, claim);
+    return solo('ringWasHeld', this.at, block, record, slot + 1, claim, count) !== 0;
   }
 
   /** A claim at the head: slot + 1 of its owner; 0 when there is none. */
@@ -247,14 +266,20 @@ export class Queue {
 
   *#send(letter: number): Part<boolean | typeof CLOSED> {
     const { at, getters } = this.#ring;
-    yield* poke(this.#record + THREAD_MAIL, letter);
-    const said = this.#options.wide
-      ? yield* call('ringPutWide', at, SERIAL, this.#record, this.#slot + 1)
-      : yield* call('ringPut', at, SERIAL, letter);
+    const said = this.#options.blocks
+      ? yield* call('ringPutBlock', at, SERIAL, this.#record, letter)
+      : yield* this.#sendNumber(letter);
     if (said === CLOSED) return CLOSED;
     if (said === BUSY) return false;
     if (said === WAKE && !this.#options.protocol?.wakeFirst) yield* this.parker.wake(getters);
     return true;
+  }
+
+  *#sendNumber(n: number): Part<number> {
+    const { at } = this.#ring;
+    if (!this.#options.wide) return yield* call('ringPut', at, SERIAL, n);
+    yield* poke(this.#record + THREAD_MAIL, n);
+    return yield* call('ringPutWide', at, SERIAL, this.#record, this.#slot + 1);
   }
 
   /** Puts, and sleeps while it is full; false when it is closed or the time is up. */
