@@ -10,6 +10,7 @@
  */
 
 import { random } from '../random.ts';
+import { Clocks } from './clocks.ts';
 import { THREADS } from './ground.ts';
 import type { Instrumented } from './instrument.ts';
 import { type Checkpoint, Failure, Machine, type Scenario } from './machine.ts';
@@ -58,6 +59,7 @@ export function sample(
   { runs, depth, seed, mutant = 0 }: { runs: number; depth: number; seed: number; mutant?: number },
 ): Report {
   const machine = new Machine(instrumented, scenario, mutant);
+  machine.clocks = new Clocks();
   const priorities = new Priorities(depth, seed);
   for (let schedules = 1; schedules <= runs; schedules++) {
     priorities.begin();
@@ -78,6 +80,7 @@ export function replay(
   const choices = choicesOf(schedule);
   const trace: string[] = [];
   machine.trace = trace;
+  machine.clocks = new Clocks();
   const message = failureOf(() => runThrough(machine, () => choices[machine.schedule.length]));
   return { trace, message };
 }
