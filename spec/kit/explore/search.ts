@@ -3,7 +3,7 @@
  *
  * Exhaustive  depth first; a schedule ends where it comes to a state that was seen before. A state is the
  *             memory and what each thread saw in its call and got from those before, so nothing that differs is cut off
- *             (up to a chance of some 10^-5 a million states that two of them share their 53 bits).
+ *             (up to a chance of some 5 in 100,000 for a million states that two of them share their 53 bits).
  * Bounded     the same with at most so many preemptions: switches away from a thread that could go on. Musuvathi and Qadeer,
  *             "Iterative context bounding" (2007).
  * Random      PCT: Burckhardt and others, "A randomized scheduler with probabilistic guarantees of finding bugs" (2010).
