@@ -1,9 +1,11 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { Clocks } from './kit/explore/clocks.ts';
 import { dying, late, outcomes, racing, sleeping, storing } from './kit/explore/counter.ts';
 import { choicesOf, scheduleOf } from './kit/explore/schedule.ts';
 import { explore, replay, sample } from './kit/explore/search.ts';
 import { shippedKernel } from './kit/explore/shipped.ts';
+import type { Access, VirtualThread } from './kit/explore/thread.ts';
 
 const kernel = shippedKernel();
 
@@ -83,6 +85,51 @@ test('random schedules find what goes wrong often, and are the same for the same
   const found = sample(kernel, sleeping, { runs: 100, depth: 2, seed: 1 });
   assert.is(found.verdict, 'failed');
   assert.equal(sample(kernel, sleeping, { runs: 100, depth: 2, seed: 1 }), found);
+});
+
+/** Enters plain and atomic accesses of words into clocks: which thread each of them races with. */
+function enter(
+  steps: readonly (readonly [slot: number, act: Access['act'], atomic: boolean, address: number])[],
+): number[] {
+  const clocks = new Clocks();
+  clocks.reset();
+  return steps.map(([slot, act, atomic, address]) =>
+    clocks.enter({ slot } as VirtualThread, { act, atomic, address, size: 4 }, act !== 'load'),
+  );
+}
+
+test('clocks see a race between accesses that are no neighbours', () => {
+  assert.equal(
+    enter([
+      [0, 'store', false, 8],
+      [1, 'load', true, 64],
+      [1, 'load', false, 8],
+    ]),
+    [-1, -1, 0],
+  );
+});
+
+test('an atomic store orders what came before it for who reads it, a plain one does not', () => {
+  const message = (atomic: boolean): number[] =>
+    enter([
+      [0, 'store', false, 8],
+      [0, 'store', atomic, 64],
+      [1, 'load', true, 64],
+      [1, 'load', false, 8],
+    ]);
+  assert.equal(message(true), [-1, -1, -1, -1]);
+  assert.equal(message(false), [-1, -1, 0, 0]);
+});
+
+test('a load that reads what another has stored over orders nothing', () => {
+  const steps = enter([
+    [0, 'store', false, 8],
+    [0, 'store', true, 64],
+    [2, 'store', true, 64],
+    [1, 'load', true, 64],
+    [1, 'load', false, 8],
+  ]);
+  assert.equal(steps, [-1, -1, -1, -1, 0]);
 });
 
 test('a search that has no time is cut', () => {

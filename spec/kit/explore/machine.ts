@@ -5,12 +5,14 @@
  * one sleep, one notify, one look at the clock, one plain touch. So a state is the memory and, of each thread, what it saw.
  */
 import { PARKED } from '../../../lib/kernel/layout.ts';
+import type { Clocks } from './clocks.ts';
 import { CONSTANT, Ground, PRIVATE, SHARED, THREADS } from './ground.ts';
 import { Hash } from './hash.ts';
 import type { Instrumented } from './instrument.ts';
 import { accessOf, isRace, raceOf } from './races.ts';
 import { EXPIRE, KILL, STEP } from './schedule.ts';
 import {
+  type Access,
   ASLEEP,
   CHANGED,
   DEAD,
@@ -78,6 +80,8 @@ export class Machine {
   dead: VirtualThread | undefined;
   /** What happened, if somebody wants to read it. */
   trace: string[] | undefined;
+  /** Looks for races between accesses that are no neighbours; only for runs that never go back. */
+  clocks: Clocks | undefined;
   readonly #scenario: Scenario;
   readonly #cast: Cast;
   readonly #start: Int32Array;
@@ -111,6 +115,7 @@ export class Machine {
     this.ground.restore(this.#start);
     this.contents.reset();
     this.schedule.length = 0;
+    this.clocks?.reset();
     this.#changed = true;
     this.dead = undefined;
     this.kills = this.#scenario.kills ?? 0;
@@ -181,7 +186,10 @@ export class Machine {
     this.dead = thread;
     thread.state = DEAD;
     const { repair } = this.#cast;
-    if (repair) this.#begin(this.threads[REPAIRER] as VirtualThread, () => repair(thread));
+    if (!repair) return;
+    const repairer = this.threads[REPAIRER] as VirtualThread;
+    this.clocks?.follow(repairer, thread);
+    this.#begin(repairer, () => repair(thread));
   }
 
   /** Whether this access is a step; throws when the thread has no right to it. */
@@ -204,24 +212,38 @@ export class Machine {
       if (size === 8) thread.seen.add(this.ground.get(address + 4));
     }
     if (++thread.steps > LONG_CALL) throw new Failure(`thread ${thread.slot} spins in ${callOf(thread)}`);
+    const made = this.clocks ? { ...thread.access } : undefined;
+    const wrote = act !== 'load' && this.#writing(address, size, () => thread.resume());
     if (act === 'load') thread.resume();
-    else this.#writing(address, size, () => thread.resume());
+    if (made) this.#enter(thread, made, act === 'cmpxchg' ? wrote : act !== 'load');
   }
 
-  /** Does what writes there, and keeps the hash of the contents. */
-  #writing(address: number, size: number, write: () => void): void {
+  #enter(thread: VirtualThread, access: Access, wrote: boolean): void {
+    const other = this.clocks?.enter(thread, access, wrote) ?? -1;
+    if (other < 0) return;
+    const field = this.ground.fieldAt(access.address);
+    if (!field?.benign)
+      throw new Failure(`data race on ${field?.name ?? access.address}: threads ${thread.slot}, ${other}`);
+    this.benign.add(field.name);
+  }
+
+  /** Does what writes there, and keeps the hash of the contents; says whether they have changed. */
+  #writing(address: number, size: number, write: () => void): boolean {
     const { i32 } = this.ground;
     const at = address >> 2;
     const words = size >> 2;
     for (let i = 0; i < words; i++) this.#old[i] = i32[at + i] as number;
     write();
+    let changed = false;
     for (let i = 0; i < words; i++) {
       const [then, now] = [this.#old[i] as number, i32[at + i] as number];
       if (then === now) continue;
-      this.#changed = true;
+      changed = true;
       this.contents.toggle(at + i, then);
       this.contents.toggle(at + i, now);
     }
+    this.#changed ||= changed;
+    return changed;
   }
 
   /** A step outside of the kernel. */
@@ -233,6 +255,7 @@ export class Machine {
       else thread.answer(CHANGED);
     } else if (request?.kind === 'notify') {
       this.#tell(thread, 'notifies', request.word);
+      this.clocks?.meet(thread, request.word);
       thread.answer(0);
       this.#notify(request.word);
     } else if (request?.kind === 'touch') this.#touch(thread, request.address, request.value);
@@ -242,6 +265,7 @@ export class Machine {
   #notify(word: number): void {
     for (const thread of this.threads) {
       if (thread.state !== ASLEEP || thread.request?.kind !== 'sleep' || thread.request.word !== word) continue;
+      this.clocks?.meet(thread, word);
       thread.answer(WOKEN);
       this.#checkRaces(thread);
     }
@@ -250,6 +274,7 @@ export class Machine {
   #touch(thread: VirtualThread, address: number, value: number | undefined): void {
     this.#tell(thread, value === undefined ? 'reads' : `writes ${value} over`, address);
     const seen = this.ground.get(address);
+    if (this.clocks) this.#enter(thread, accessOf(thread) as Access, value !== undefined);
     if (value !== undefined) this.#writing(address, 4, () => this.ground.set(address, value));
     thread.answer(seen);
   }

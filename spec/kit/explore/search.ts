@@ -3,13 +3,14 @@
  *
  * Exhaustive  depth first; a schedule ends where it comes to a state that was seen before. A state is the
  *             memory and what each thread saw in its call and got from those before, so nothing that differs is cut off
- *             (up to a chance of some 10^-5 a million states that two of them share their 53 bits).
+ *             (up to a chance of some 5 in 100,000 for a million states that two of them share their 53 bits).
  * Bounded     the same with at most so many preemptions: switches away from a thread that could go on. Musuvathi and Qadeer,
  *             "Iterative context bounding" (2007).
  * Random      PCT: Burckhardt and others, "A randomized scheduler with probabilistic guarantees of finding bugs" (2010).
  */
 
 import { random } from '../random.ts';
+import { Clocks } from './clocks.ts';
 import { THREADS } from './ground.ts';
 import type { Instrumented } from './instrument.ts';
 import { type Checkpoint, Failure, Machine, type Scenario } from './machine.ts';
@@ -58,6 +59,7 @@ export function sample(
   { runs, depth, seed, mutant = 0 }: { runs: number; depth: number; seed: number; mutant?: number },
 ): Report {
   const machine = new Machine(instrumented, scenario, mutant);
+  machine.clocks = new Clocks();
   const priorities = new Priorities(depth, seed);
   for (let schedules = 1; schedules <= runs; schedules++) {
     priorities.begin();
@@ -78,6 +80,7 @@ export function replay(
   const choices = choicesOf(schedule);
   const trace: string[] = [];
   machine.trace = trace;
+  machine.clocks = new Clocks();
   const message = failureOf(() => runThrough(machine, () => choices[machine.schedule.length]));
   return { trace, message };
 }
