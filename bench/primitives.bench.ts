@@ -72,7 +72,7 @@ const alone: Scenario = {
 function work(): void {
   for (let turn = 0; turn < TURNS; turn++) sink = Math.imul(sink, 1664525) + turn;
 }
-const TURNS = 1000;
+const TURNS = 160;
 let sink = 1;
 
 export function readLocked(shared: Shared<RwLock>): Body {
