@@ -2,7 +2,8 @@
 import { BLOCK_FREE, THREAD_MAIL } from '../../../lib/kernel/layout.ts';
 import { type Cast, Failure, type Machine, type Scenario } from './machine.ts';
 import { note, type Part, repairWaits } from './programs.ts';
-import { type Queue, Ring, type RingOptions } from './rings.ts';
+import { Queue } from './queues.ts';
+import { Ring, type RingOptions } from './rings.ts';
 import type { Program, VirtualThread } from './thread.ts';
 
 /** After a kill: how many items may be lost, and which may be there though no put has returned. */
@@ -59,14 +60,11 @@ export function ringScenario(name: string, options: RingScenario): Scenario {
   };
 }
 
-function castOf(
-  machine: Machine,
-  ring: Ring,
-  { roles, final, sleepsForTheDead, repaired, protocol }: RingScenario,
-): Cast {
+function castOf(machine: Machine, ring: Ring, options: RingScenario): Cast {
+  const { roles, final, sleepsForTheDead, repaired, protocol } = options;
   const repair = (dead: VirtualThread): Program => repairWaits(machine.ground, ring.sets, dead.slot, protocol);
   return {
-    programs: roles.map((role, slot) => () => role(ring.of(slot), slot)),
+    programs: roles.map((role, slot) => () => role(new Queue(machine, ring, options, slot), slot)),
     ...(repaired ? { repair } : {}),
     invariant: () => ring.invariant(),
     final: () => (final ? final(machine, ring) : checkItems(machine, ring, ring.drain())),
