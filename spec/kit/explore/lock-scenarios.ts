@@ -9,8 +9,21 @@ import {
   MUTEX_WORD,
   STAMP_SHIFT,
 } from '../../../lib/kernel/layout.ts';
+import { EventLoop } from './event-loop.ts';
+import type { Ground } from './ground.ts';
 import { type Cast, Failure, type Machine, type Scenario } from './machine.ts';
-import { AGAIN, call, note, Parker, type Part, type Protocol, repairWaits, TIMED_OUT, touch } from './programs.ts';
+import {
+  AGAIN,
+  call,
+  note,
+  type Operation,
+  Parker,
+  type Part,
+  type Protocol,
+  repairWaits,
+  TIMED_OUT,
+  touch,
+} from './programs.ts';
 import type { Program, VirtualThread } from './thread.ts';
 
 /** How a thread locks. */
@@ -21,6 +34,8 @@ export interface Locker {
   readonly timed?: boolean;
   /** When it says that it has waited for long: at its first try, or only after a sleep. */
   readonly long?: 'at once' | 'later';
+  /** By promises, all of them at once. */
+  readonly async?: boolean;
   /** Never waits. */
   readonly tries?: boolean;
 }
@@ -49,7 +64,7 @@ function castOf(machine: Machine, { lockers, serial = 5, protocol = {} }: LockSc
   ground.name({ name: 'starving', at: at + MUTEX_STARVING, bytes: 4 });
   ground.name({ name: 'waiters', at: at + MUTEX_WAITERS, bytes: 64 });
   ground.name({ name: 'counter', at: counter, bytes: 4 });
-  const lockOf = (slot: number): Lock => new Lock(at, free | (slot + 1), slot, new Parker(ground, slot, protocol));
+  const lockOf = (slot: number): Lock => new Lock(ground, at, free, slot, protocol);
   // what is left to the repair of the mutex itself: its owner died, or died while it handed the lock over
   const isWedged = (): boolean =>
     machine.dead !== undefined &&
@@ -74,52 +89,63 @@ function castOf(machine: Machine, { lockers, serial = 5, protocol = {} }: LockSc
 }
 
 function* raises(lock: Lock, locker: Locker, counter: number): Program {
-  for (let i = 0; i < (locker.times ?? 1); i++) {
-    if (!(yield* lock.lock(locker))) continue;
+  const inside = function* (): Part<void> {
     const seen = yield* touch(counter);
     yield* touch(counter, seen + 1);
     yield* note('raised', 1);
     yield* lock.unlock();
+  };
+  for (let i = 0; i < (locker.times ?? 1); i++) {
+    if (locker.async) yield* lock.lockAsync(locker, inside);
+    else if (yield* lock.lock(locker)) yield* inside();
   }
+  yield* lock.loop.run();
 }
 
 /** The verbs of Mutex for one virtual thread. */
 class Lock {
+  readonly loop: EventLoop;
   readonly #at: number;
   readonly #held: number;
   readonly #slot: number;
   readonly #parker: Parker;
 
-  constructor(at: number, held: number, slot: number, parker: Parker) {
+  constructor(ground: Ground, at: number, free: number, slot: number, protocol: Protocol) {
     this.#at = at;
-    this.#held = held;
+    this.#held = free | (slot + 1);
     this.#slot = slot;
-    this.#parker = parker;
+    this.#parker = new Parker(ground, slot, protocol);
+    this.loop = new EventLoop(ground, slot, protocol);
   }
 
   /** Whether it is locked now: false when the time is up, or when it is not to wait. */
-  *lock({ timed = false, long, tries = false }: Locker): Part<boolean> {
+  *lock(locker: Locker): Part<boolean> {
     if (yield* call('lock', this.#at, this.#held)) return true;
-    if (tries) return (yield* call('lockGlance', this.#at, this.#held)) === DONE;
+    if (locker.tries) return (yield* call('lockGlance', this.#at, this.#held)) === DONE;
+    return (yield* this.#parker.block(this.#locking(locker), locker.timed)) !== TIMED_OUT;
+  }
+
+  /** Runs `then` when it is locked. */
+  *lockAsync(locker: Locker, then: () => Part<void>): Part<void> {
+    yield* this.loop.wait(this.#locking(locker), then, locker.timed);
+  }
+
+  #locking({ long }: Locker): Operation<true> {
     const [at, held, parker] = [this.#at, this.#held, this.#parker];
     const set = at + MUTEX_WAITERS;
     let attempts = 0;
-    const result = yield* parker.block<true>(
-      {
-        set,
-        *attempt() {
-          const isLong = long === 'at once' || (long === 'later' && attempts > 0);
-          attempts++;
-          return (yield* call('lockContended', at, held, Number(isLong))) === DONE ? true : AGAIN;
-        },
-        *passOn() {
-          yield* parker.wakeAsSaid(yield* call('lockAbandon', at, held), set);
-          return false;
-        },
+    return {
+      set,
+      *attempt() {
+        const isLong = long === 'at once' || (long === 'later' && attempts > 0);
+        attempts++;
+        return (yield* call('lockContended', at, held, Number(isLong))) === DONE ? true : AGAIN;
       },
-      timed,
-    );
-    return result !== TIMED_OUT;
+      *passOn() {
+        yield* parker.wakeAsSaid(yield* call('lockAbandon', at, held), set);
+        return false;
+      },
+    };
   }
 
   *unlock(): Part<void> {

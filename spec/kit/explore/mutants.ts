@@ -275,6 +275,12 @@ export const protocols: readonly { readonly name: string; readonly by: string; r
   { name: 'no look after registering', by: 'a producer and a consumer sleep', protocol: { lookFirst: true } },
   { name: 'the wake before the put', by: 'a producer and a consumer sleep', protocol: { wakeFirst: true } },
   { name: 'a wake is not passed on', by: 'two consumers sleep', protocol: { noPassOn: true } },
+  {
+    name: 'a wake is not passed on when promises are withdrawn',
+    by: 'a join with a promise',
+    protocol: { keepsWithdrawn: true },
+  },
+  { name: 'promises stay withdrawn', by: 'while its thread blocks', protocol: { noRejoin: true } },
   { name: 'the futex is not touched', by: 'two threads', protocol: { noNotify: true } },
   { name: 'who leaves stays in the set', by: 'two threads', protocol: { noUnregister: true } },
   { name: 'the repair wakes nobody', by: 'death of a sleeper', protocol: { noRepair: true } },

@@ -1,5 +1,6 @@
 /** Queue as a virtual thread uses it: what lib/queue/queue.ts, numbers.ts and messages.ts do around the kernel. */
 import { BLOCK_DATA, BUSY, CLOSED, DONE, THREAD_BATCH, THREAD_MAIL, WAKE } from '../../../lib/kernel/layout.ts';
+import { EventLoop } from './event-loop.ts';
 import { Failure, type Machine } from './machine.ts';
 import { AGAIN, call, type Operation, Parker, type Part, peek, poke, touch } from './programs.ts';
 import { type Ring, type RingOptions, SERIAL } from './rings.ts';
@@ -7,6 +8,7 @@ import { type Ring, type RingOptions, SERIAL } from './rings.ts';
 /** The verbs of Queue for one virtual thread. Items are small numbers; what is got says whether the queue has ended. */
 export class Queue {
   readonly parker: Parker;
+  readonly loop: EventLoop;
   readonly #ring: Ring;
   readonly #options: RingOptions;
   readonly #slot: number;
@@ -18,6 +20,7 @@ export class Queue {
     this.#slot = slot;
     this.#record = ground.record(slot);
     this.parker = new Parker(ground, slot, options.protocol);
+    this.loop = new EventLoop(ground, slot, options.protocol);
   }
 
   /** Puts without waiting: true, false when it is full, CLOSED. */
@@ -45,25 +48,26 @@ export class Queue {
 
   /** Puts, and sleeps while it is full; false when it is closed or the time is up. */
   *put(item: number, timed = false): Part<boolean> {
-    let letter = this.#options.blocks ? yield* this.#write(item) : item;
+    return (yield* this.parker.block(yield* this.sending(item), timed)) === true;
+  }
+
+  /** The operation of a put: whether it was put, or the queue is closed. */
+  *sending(item: number): Part<Operation<boolean>> {
     const queue = this;
-    const result = yield* this.parker.block<boolean>(
-      {
-        ...this.#writing(),
-        *attempt() {
-          if (letter < 0) letter = yield* queue.#write(item);
-          if (letter < 0) return AGAIN;
-          const sent = yield* queue.#send(letter);
-          if (sent === CLOSED) yield* queue.#drop(letter);
-          return sent === false ? AGAIN : sent === true;
-        },
-        *abandon() {
-          if (letter >= 0) yield* queue.#drop(letter);
-        },
+    let letter = this.#options.blocks ? yield* this.#write(item) : item;
+    return {
+      ...this.#writing(),
+      *attempt() {
+        if (letter < 0) letter = yield* queue.#write(item);
+        if (letter < 0) return AGAIN;
+        const sent = yield* queue.#send(letter);
+        if (sent === CLOSED) yield* queue.#drop(letter);
+        return sent === false ? AGAIN : sent === true;
       },
-      timed,
-    );
-    return result === true;
+      *abandon() {
+        if (letter >= 0) yield* queue.#drop(letter);
+      },
+    };
   }
 
   *#write(item: number): Part<number> {
@@ -125,18 +129,20 @@ export class Queue {
 
   /** Takes one, and sleeps while it is empty: the item, or undefined when the queue has ended or the time is up. */
   *get(timed = false): Part<number | undefined> {
-    const queue = this;
-    const got = yield* this.parker.block<{ item: number } | typeof CLOSED>(
-      {
-        ...this.#reading(),
-        *attempt() {
-          const said = yield* queue.tryGet();
-          return said === BUSY ? AGAIN : said;
-        },
-      },
-      timed,
-    );
+    const got = yield* this.parker.block(this.taking(), timed);
     return typeof got === 'object' ? got.item : undefined;
+  }
+
+  /** The operation of a get. */
+  taking(): Operation<{ item: number } | typeof CLOSED> {
+    const queue = this;
+    return {
+      ...this.#reading(),
+      *attempt() {
+        const said = yield* queue.tryGet();
+        return said === BUSY ? AGAIN : said;
+      },
+    };
   }
 
   /** Takes up to `most` without waiting. */
@@ -175,13 +181,18 @@ export class Queue {
   }
 
   *join(): Part<void> {
+    yield* this.parker.block(this.joining());
+  }
+
+  /** The operation of a join. */
+  joining(): Operation<true> {
     const { at, joiners } = this.#ring;
-    yield* this.parker.block<true>({
+    return {
       set: joiners,
       *attempt() {
         return (yield* call('ringUnfinished', at)) === 0 ? true : AGAIN;
       },
-    });
+    };
   }
 
   #reading(): Pick<Operation<never>, 'set' | 'passOn'> {

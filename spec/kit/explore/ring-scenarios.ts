@@ -213,6 +213,34 @@ export const takesAndPuts = (count: number): Role =>
     }
   };
 
+/** Promises for so many items, all pending at once; then, if asked, a blocking get of one more. */
+export const getsAsync = (count: number, alsoBlocks = false, timed = false): Role =>
+  function* (queue) {
+    const taking = queue.taking();
+    const noted: typeof taking = {
+      ...taking,
+      *attempt() {
+        const got = yield* taking.attempt();
+        if (typeof got === 'object') yield* note('got', got.item); // now: what comes of it later may run behind others
+        return got;
+      },
+    };
+    for (let i = 0; i < count; i++) yield* queue.loop.wait(noted, undefined, timed);
+    if (alsoBlocks) yield* queue.loop.block(noted);
+    yield* queue.loop.run();
+  };
+
+/** The same of puts. */
+export const putsAsync = (count: number): Role =>
+  function* (queue, slot) {
+    for (const item of itemsOf(slot, count)) {
+      yield* queue.loop.wait(yield* queue.sending(item), function* (sent): Part<void> {
+        if (sent) yield* note('put', item);
+      });
+    }
+    yield* queue.loop.run();
+  };
+
 export const closes: Role = function* (queue) {
   yield* queue.close();
 };
@@ -230,6 +258,37 @@ export const works = (count: number): Role =>
       yield* queue.taskDone();
     }
   };
+
+export const worksUntilClosed: Role = function* (queue) {
+  for (let item = yield* queue.get(); item !== undefined; item = yield* queue.get()) {
+    yield* note('got', item);
+    yield* queue.taskDone();
+  }
+};
+
+/** A promise to work is pending while its thread blocks until all work is done. */
+export const worksAsyncAndJoins: Role = function* (queue) {
+  const taking = queue.taking();
+  const working: typeof taking = {
+    ...taking,
+    *attempt() {
+      const got = yield* taking.attempt();
+      if (typeof got !== 'object') return got;
+      yield* note('got', got.item);
+      yield* queue.taskDone();
+      return got;
+    },
+  };
+  yield* queue.loop.wait(working);
+  yield* queue.loop.block(queue.joining());
+  yield* queue.loop.run();
+};
+
+export const putsJoinsAndCloses: Role = function* (queue, slot) {
+  yield* puts(1)(queue, slot);
+  yield* queue.join();
+  yield* queue.close();
+};
 
 export const joins: Role = function* (queue) {
   yield* queue.join();
