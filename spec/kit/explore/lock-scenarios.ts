@@ -47,6 +47,8 @@ interface LockScenario {
   /** Of the object, so that stamps differ. */
   readonly serial?: number;
   readonly protocol?: Protocol;
+  /** Runs as one more thread after a death; by default it lets everybody look again, and leaves the lock as it is. */
+  readonly repair?: (ground: Ground, mutex: number, dead: VirtualThread) => Part<void>;
 }
 
 export function lockScenario(name: string, options: LockScenario): Scenario {
@@ -54,38 +56,48 @@ export function lockScenario(name: string, options: LockScenario): Scenario {
   return { name, kills, timeouts, setup: (machine) => castOf(machine, options) };
 }
 
-function castOf(machine: Machine, { lockers, serial = 5, protocol = {} }: LockScenario): Cast {
+function castOf(machine: Machine, { lockers, serial = 5, protocol = {}, repair }: LockScenario): Cast {
   const { ground } = machine;
-  const at = ground.take(MUTEX_BYTES);
-  const counter = ground.take(4);
   const free = serial << STAMP_SHIFT;
-  ground.set(at + MUTEX_WORD, free);
-  ground.name({ name: 'mutex word', at: at + MUTEX_WORD, bytes: 4 });
-  ground.name({ name: 'starving', at: at + MUTEX_STARVING, bytes: 4 });
-  ground.name({ name: 'waiters', at: at + MUTEX_WAITERS, bytes: 64 });
-  ground.name({ name: 'counter', at: counter, bytes: 4 });
+  const { at, counter } = layOut(ground, free);
   const lockOf = (slot: number): Lock => new Lock(ground, at, free, slot, protocol);
   // what is left to the repair of the mutex itself: its owner died, or died while it handed the lock over
   const isWedged = (): boolean =>
     machine.dead !== undefined &&
     (machine.solo('lockOwner', at) === machine.dead.slot + 1 || (ground.get(at + MUTEX_WORD) & HANDED) !== 0);
-  const repair = (dead: VirtualThread): Program => repairWaits(ground, [at + MUTEX_WAITERS], dead.slot, protocol);
-  const checkEnd = (): void => {
-    const raised = machine.threads.flatMap(({ said }) => said).length;
-    const counted = ground.get(counter);
-    const spare = machine.dead ? 1 : 0; // who died had raised it, and could not say so any more
-    if (counted < raised || counted > raised + spare) throw new Failure(`raised ${raised} times: ${counted}`);
-    if (isWedged()) return;
-    if (ground.get(at + MUTEX_WORD) !== free) throw new Failure(`the word is left ${ground.get(at + MUTEX_WORD)}`);
-    if (ground.get(at + MUTEX_WAITERS) !== 0) throw new Failure('somebody is left in the wait set');
-    if (!machine.dead && ground.get(at + MUTEX_STARVING) !== 0) throw new Failure('somebody is left as starving');
-  };
   return {
     programs: lockers.map((locker, slot) => () => raises(lockOf(slot), locker, counter)),
-    repair,
-    final: checkEnd,
+    repair: (dead) =>
+      repair ? repair(ground, at, dead) : repairWaits(ground, [at + MUTEX_WAITERS], dead.slot, protocol),
+    final: () => {
+      checkCount(machine, ground.get(counter));
+      if (!isWedged()) checkIdle(machine, at, free);
+    },
     maySleep: isWedged,
   };
+}
+
+function layOut(ground: Ground, free: number): { at: number; counter: number } {
+  const at = ground.take(MUTEX_BYTES);
+  const counter = ground.take(4);
+  ground.set(at + MUTEX_WORD, free);
+  ground.name({ name: 'mutex word', at: at + MUTEX_WORD, bytes: 4 });
+  ground.name({ name: 'starving', at: at + MUTEX_STARVING, bytes: 4 });
+  ground.name({ name: 'waiters', at: at + MUTEX_WAITERS, bytes: 64 });
+  ground.name({ name: 'counter', at: counter, bytes: 4 });
+  return { at, counter };
+}
+
+function checkCount({ threads, dead }: Machine, counted: number): void {
+  const raised = threads.flatMap(({ said }) => said).length;
+  const spare = dead ? 1 : 0; // who died had raised it, and could not say so any more
+  if (counted < raised || counted > raised + spare) throw new Failure(`raised ${raised} times: ${counted}`);
+}
+
+function checkIdle({ ground, dead }: Machine, at: number, free: number): void {
+  if (ground.get(at + MUTEX_WORD) !== free) throw new Failure(`the word is left ${ground.get(at + MUTEX_WORD)}`);
+  if (ground.get(at + MUTEX_WAITERS) !== 0) throw new Failure('somebody is left in the wait set');
+  if (!dead && ground.get(at + MUTEX_STARVING) !== 0) throw new Failure('somebody is left as starving');
 }
 
 function* raises(lock: Lock, locker: Locker, counter: number): Program {

@@ -1,10 +1,10 @@
 /** What is explored of the ring. Items are ten times the producer's slot, and a count. */
 import { BLOCK_FREE, THREAD_MAIL } from '../../../lib/kernel/layout.ts';
 import { type Cast, Failure, type Machine, type Scenario } from './machine.ts';
-import { note, type Part, repairWaits } from './programs.ts';
+import { note, type Part, type Protocol, repairWaits } from './programs.ts';
 import { Queue } from './queues.ts';
 import { Ring, type RingOptions } from './rings.ts';
-import type { Program, VirtualThread } from './thread.ts';
+import type { VirtualThread } from './thread.ts';
 
 /** After a kill: how many items may be lost, and which may be there though no put has returned. */
 export interface Allowed {
@@ -31,12 +31,20 @@ function isInOrder(items: readonly number[]): boolean {
   return items.every((item, i) => items.slice(0, i).every((one) => producer(one) !== producer(item) || one < item));
 }
 
+/** The repair that lets everybody look again, and does nothing for the ring itself. */
+export const wakesAll =
+  (protocol: Protocol): Repair =>
+  ({ ground }, { sets }, { slot }) =>
+    repairWaits(ground, sets, slot, protocol);
+
 /** A thread of a scenario: its program on the queue as it has it. */
 export type Role = (queue: Queue, slot: number) => Part<void>;
 
+export type Repair = (machine: Machine, ring: Ring, dead: VirtualThread) => Part<void>;
+
 export type Final = (machine: Machine, ring: Ring) => void;
 
-interface RingScenario extends RingOptions {
+export interface RingScenario extends RingOptions {
   readonly roles: readonly Role[];
   readonly kills?: number;
   readonly timeouts?: number;
@@ -44,7 +52,8 @@ interface RingScenario extends RingOptions {
   readonly final?: Final;
   /** Whether threads may wait for what a dead one would have put or taken. */
   readonly sleepsForTheDead?: boolean;
-  readonly repaired?: boolean;
+  /** Runs as one more thread after a death. */
+  readonly repair?: Repair;
 }
 
 export function ringScenario(name: string, options: RingScenario): Scenario {
@@ -61,11 +70,10 @@ export function ringScenario(name: string, options: RingScenario): Scenario {
 }
 
 function castOf(machine: Machine, ring: Ring, options: RingScenario): Cast {
-  const { roles, final, sleepsForTheDead, repaired, protocol } = options;
-  const repair = (dead: VirtualThread): Program => repairWaits(machine.ground, ring.sets, dead.slot, protocol);
+  const { roles, final, sleepsForTheDead, repair } = options;
   return {
     programs: roles.map((role, slot) => () => role(new Queue(machine, ring, options, slot), slot)),
-    ...(repaired ? { repair } : {}),
+    ...(repair ? { repair: (dead) => repair(machine, ring, dead) } : {}),
     invariant: () => ring.invariant(),
     final: () => (final ? final(machine, ring) : checkItems(machine, ring, ring.drain())),
     maySleep: (thread) => sleepsForTheDead === true && ring.isVainFor(thread),

@@ -19,6 +19,7 @@ import {
   putsAndCloses,
   putsAsync,
   putsJoinsAndCloses,
+  type RingScenario,
   ringScenario,
   takesAndPuts,
   takesOne,
@@ -30,6 +31,7 @@ import {
   tryBatchPuts,
   tryGets,
   tryPuts,
+  wakesAll,
   works,
   worksAsyncAndJoins,
   worksUntilClosed,
@@ -65,8 +67,7 @@ export function plansUnder(protocol: Protocol): Plans {
     lockScenario(`mutex: ${name}`, { lockers, protocol, ...options });
   const pieces = (name: string, units: number, claimers: readonly Claimer[], kills = 0) =>
     pieceScenario(`pieces: ${name}`, { units, claimers, kills, protocol });
-  const ring = (name: string, options: Parameters<typeof ringScenario>[1]) =>
-    ringScenario(`ring: ${name}`, { protocol, ...options });
+  const ring = (name: string, options: RingScenario) => ringScenario(`ring: ${name}`, { protocol, ...options });
   const plans: readonly Plan[] = [
     plan(ring('a producer and a consumer sleep', { capacity: 1, position: SIGN, roles: [puts(2), gets(2)] })),
     plan(ring('two producers sleep', { capacity: 1, position: WORD, roles: [puts(1), puts(1), gets(2)] }), 2, 4),
@@ -216,13 +217,27 @@ export function plansUnder(protocol: Protocol): Plans {
     ),
     plan(
       ring('death of a sleeper or a waker, repaired', {
-        ...{ capacity: 1, position: SIGN, kills: 1, final: narrowEnd(1), sleepsForTheDead: true, repaired: true },
+        ...{
+          capacity: 1,
+          position: SIGN,
+          kills: 1,
+          final: narrowEnd(1),
+          sleepsForTheDead: true,
+          repair: wakesAll(protocol),
+        },
         roles: [puts(1), gets(1)],
       }),
     ),
     plan(
       ring('death among three, repaired', {
-        ...{ capacity: 1, position: SIGN, kills: 1, final: narrowEnd(1), sleepsForTheDead: true, repaired: true },
+        ...{
+          capacity: 1,
+          position: SIGN,
+          kills: 1,
+          final: narrowEnd(1),
+          sleepsForTheDead: true,
+          repair: wakesAll(protocol),
+        },
         roles: [puts(1), puts(1), gets(2)],
       }),
       0,
@@ -251,7 +266,14 @@ export function plansUnder(protocol: Protocol): Plans {
       roles: [batchPuts(3), puts(2), puts(1), batchGets(3), gets(2), gets(1)],
     }),
     ring('six, one of whom dies', {
-      ...{ capacity: 2, position: WORD, kills: 1, final: narrowEnd(1), sleepsForTheDead: true, repaired: true },
+      ...{
+        capacity: 2,
+        position: WORD,
+        kills: 1,
+        final: narrowEnd(1),
+        sleepsForTheDead: true,
+        repair: wakesAll(protocol),
+      },
       roles: [puts(2), puts(2), puts(2), gets(2), gets(2), gets(2)],
     }),
     locks('six', [{ times: 2 }, { long: 'later' }, { long: 'at once' }, { timed: true }, {}, {}], { timeouts: 2 }),
