@@ -1,10 +1,11 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { Fault } from './kit/explore/depth-first.ts';
 import type { Instrumented } from './kit/explore/instrument.ts';
 import { equivalentProtocols, equivalents, type Mutant, mutants, protocols } from './kit/explore/mutants.ts';
 import { buildMutants } from './kit/explore/mutate.ts';
 import { type Plan, type Plans, plansUnder, standard } from './kit/explore/scenarios.ts';
-import { explore, type Fault, type Report } from './kit/explore/search.ts';
+import { explore, type Report } from './kit/explore/search.ts';
 import { shippedKernel } from './kit/explore/shipped.ts';
 
 const builds = await buildMutants([...mutants, ...equivalents]);

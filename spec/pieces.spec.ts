@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { FREE, HELD, REGION_TABLE_AT, UNIT, USED } from '../lib/kernel/layout.ts';
+import { FREE, HELD, NO_PIECE, PIECES_MOVE, REGION_TABLE_AT, UNIT, USED } from '../lib/kernel/layout.ts';
 import type { Region } from '../lib/memory/region.ts';
 import { newRegion, type Piece, pieces } from './kit/regions.ts';
 
@@ -138,6 +138,18 @@ function shapes(region: Region): string[] {
   const word = ({ state }: Piece) => (state === FREE ? 'free' : state === USED ? 'used' : 'held');
   return pieces(region).map((piece) => `${piece.units} ${word(piece)}`);
 }
+
+test('while another thread holds a piece, of which a part may come back, full is not the last word', () => {
+  const region = newRegion();
+  const { kernel } = region;
+  const all = pieces(region)[0]?.units ?? 0;
+  kernel.pieceClaim(all, OTHER, 0);
+  assert.is(kernel.pieceClaim(1, region.slot, 0), PIECES_MOVE);
+  assert.is(kernel.pieceClaimPart(1, region.slot), PIECES_MOVE);
+  assert.is(kernel.pieceClaim(1, OTHER, 0), NO_PIECE, 'its own piece will not move');
+  kernel.pieceSeal(0);
+  assert.is(kernel.pieceClaim(1, region.slot, 0), NO_PIECE);
+});
 
 test('what a thread that is gone was building goes free, words that it had begun behind the first included', () => {
   const region = newRegion();

@@ -75,6 +75,9 @@ export const KIND_CONDITION = 9;
 // Wait set: a bit for each slot of the threads table
 export const WAIT_SET_BYTES = 64;
 
+export const NO_PIECE = -1; // what a claim says when none is free that is long enough,
+export const PIECES_MOVE = -2; // or when somebody just then joins or cuts one: it may be worth another look
+
 // What a kernel operation says
 export const DONE = 1;
 export const WAKE = 2; // done, and somebody who waits can go on

@@ -9,6 +9,7 @@
  *         3. while too short, take the FREE piece behind it likewise and lengthen mine by one store
  *         4. cut the rest off: write its word as HELD, shorten mine, then free it
  *         5. zero what was in use before, if asked
+ *         A piece that is HELD may be one of which the rest comes back in a moment, so "none" is not the last word then.
  * Seal    one store: HELD to USED
  * Free    one compare-exchange: USED to FREE
  * Bury    for the supervisor, of a thread that is gone: what it HELD goes free, cleared of words that it had begun to write
@@ -21,6 +22,8 @@ import {
   FREE,
   HELD,
   INTERIOR,
+  NO_PIECE,
+  PIECES_MOVE,
   REGION_HIGH,
   REGION_PIECES_AT,
   REGION_SERIAL,
@@ -44,18 +47,19 @@ function stateOf(w: i64): i32 {
   return <i32>(w >>> 32);
 }
 
-/** Claims `units` in a row for the thread in `slot`, zeroed if asked; the first unit, or -1 when none is free. */
+/** Claims `units` in a row for the thread in `slot`, zeroed if asked; the first unit, NO_PIECE or PIECES_MOVE. */
 export function pieceClaim(units: i32, slot: i32, zeroed: bool): i32 {
   return claim(units, units, slot, zeroed);
 }
 
-/** Claims the first free piece, whatever its length, up to `most` units: its first unit, or -1. For what may lie in parts. */
+/** Claims the first free piece, whatever its length, up to `most` units: its first unit, NO_PIECE or PIECES_MOVE. For what may lie in parts. */
 export function pieceClaimPart(most: i32, slot: i32): i32 {
   return claim(1, most, slot, false);
 }
 
 function claim(least: i32, most: i32, slot: i32, zeroed: bool): i32 {
   const all = load<i32>(0, REGION_UNITS);
+  let none = NO_PIECE;
   let unit = 0;
   while (unit < all) {
     const seen = atomic.load<i64>(tag(unit));
@@ -64,6 +68,7 @@ function claim(least: i32, most: i32, slot: i32, zeroed: bool): i32 {
       unit = 0;
       continue;
     }
+    if (state >= HELD && state !== HELD + slot) none = PIECES_MOVE;
     if (state === FREE && reachable(unit, <i32>seen, least, all)) {
       if (atomic.cmpxchg<i64>(tag(unit), seen, word(HELD + slot, <i32>seen)) !== seen) continue;
       const have = lengthen(unit, <i32>seen, most, all, slot);
@@ -77,7 +82,7 @@ function claim(least: i32, most: i32, slot: i32, zeroed: bool): i32 {
       unit += have;
     } else unit += <i32>seen;
   }
-  return -1;
+  return none;
 }
 
 /** Whether the free pieces from `unit` on are `units` long together; a look only, so that nobody else is kept out. */

@@ -13,10 +13,12 @@ import {
   KIND_QUEUE,
   MAGIC,
   MAX_THREADS,
+  NO_PIECE,
   OBJECT_HEADER,
   OBJECT_KIND,
   OBJECT_NAME,
   OBJECT_SERIAL,
+  PIECES_MOVE,
   QUEUE_PUTTERS,
   REGION_BYTES,
   REGION_ID,
@@ -41,7 +43,7 @@ import { KINDS, type Repairs, readName, writeName } from './kinds.ts';
 import { takeSnapshot } from './look.ts';
 import type { PoolSnapshot, RegionSnapshot } from './snapshot.ts';
 import { bury, type Ward } from './supervisor.ts';
-import { Parker } from './wait.ts';
+import { AGAIN, outlast, Parker } from './wait.ts';
 
 const { isMainThread, threadId } = worker;
 const PAGE = 65536;
@@ -266,22 +268,41 @@ export class Region {
     return { region: this, offset, serial };
   }
 
-  /** @internal Claims a piece of at least `bytes`; its first unit, or -1. */
+  /** @internal Claims a piece of at least `bytes`; its first unit, or NO_PIECE. */
   claim(bytes: number, zeroed: boolean): number {
-    return this.kernel.pieceClaim(Math.max(1, Math.ceil(bytes / UNIT)), this.slot, Number(zeroed));
+    const units = Math.max(1, Math.ceil(bytes / UNIT));
+    return this.#claimed(() => this.kernel.pieceClaim(units, this.slot, Number(zeroed)));
+  }
+
+  /** Who joins or cuts pieces keeps them from others for some steps: that is not yet a full region. */
+  #claimed(claim: () => number): number {
+    let unit = claim();
+    if (unit === PIECES_MOVE) {
+      const found = outlast(() => {
+        unit = claim();
+        return unit === PIECES_MOVE ? AGAIN : unit;
+      });
+      unit = found === AGAIN ? NO_PIECE : found;
+    }
+    // others may have found the region full while this thread held a piece of which it needed a part
+    if (unit >= 0 && this.kernel.spaceWanted()) this.#wakePutters();
+    return unit;
   }
 
   /** @internal Gives a piece back, and wakes the producers if one waits for space. */
   release(unit: number): void {
-    if (!this.kernel.pieceFree(unit) || !this.kernel.spaceWanted()) return;
+    if (this.kernel.pieceFree(unit) && this.kernel.spaceWanted()) this.#wakePutters();
+  }
+
+  #wakePutters(): void {
     for (const { offset, kind } of this.#objects()) {
       if (kind === KIND_QUEUE) this.parker.wakeAll(offset + QUEUE_PUTTERS);
     }
   }
 
-  /** @internal Claims a piece of any length, up to `bytes`; its first unit, or -1. */
+  /** @internal Claims a piece of any length, up to `bytes`; its first unit, or NO_PIECE. */
   claimPart(bytes: number): number {
-    return this.kernel.pieceClaimPart(Math.ceil(bytes / UNIT), this.slot);
+    return this.#claimed(() => this.kernel.pieceClaimPart(Math.ceil(bytes / UNIT), this.slot));
   }
 
   /** @internal Bytes that a long message could have now; each part of it has a header. */

@@ -109,6 +109,19 @@ export function requireAsyncWaitOptions(options: AsyncWaitOptions | undefined): 
   return timeout;
 }
 
+const PATIENCE = 50; // ms: many times what a thread needs that is interrupted between two steps, and no more than a moment
+
+/** Tries for so long that a thread which was interrupted in the middle of an operation has ended it; AGAIN when that did not help. */
+export function outlast<R>(attempt: () => R | typeof AGAIN): R | typeof AGAIN {
+  const end = performance.now() + PATIENCE;
+  let result = attempt();
+  while (result === AGAIN && performance.now() < end) {
+    rest();
+    result = attempt();
+  }
+  return result;
+}
+
 /** Tries for a short while; AGAIN when that did not help. */
 export function spin<R>(attempt: () => R | typeof AGAIN): R | typeof AGAIN {
   for (let tries = 0; tries < TRIES; tries++) {

@@ -4,7 +4,7 @@
  * A step is one access of a word that others may touch, with all that follows in the thread up to its next such access; or
  * one sleep, one notify, one look at the clock, one plain touch. So a state is the memory and, of each thread, what it saw.
  */
-import { PARKED } from '../../../lib/kernel/layout.ts';
+import { PARKED, THREAD_PARK } from '../../../lib/kernel/layout.ts';
 import type { Clocks } from './clocks.ts';
 import { CONSTANT, Ground, PRIVATE, SHARED, THREADS } from './ground.ts';
 import { Hash } from './hash.ts';
@@ -17,8 +17,11 @@ import {
   CHANGED,
   DEAD,
   ENDED,
+  FULFILLED,
   LATE,
+  NONE,
   newSaved,
+  PENDING,
   type Program,
   READY,
   type Saved,
@@ -144,7 +147,7 @@ export class Machine {
     }
     const isStuck = options.length === 0;
     for (const { slot, state, request } of this.threads) {
-      const isTimed = state === ASLEEP && request?.kind === 'sleep' && request.timed;
+      const isTimed = state === ASLEEP && request !== undefined && 'timed' in request && request.timed;
       if (isTimed && (this.timeouts > 0 || isStuck)) options.push(EXPIRE + slot);
     }
     if (options.length === 0) this.#end();
@@ -253,6 +256,15 @@ export class Machine {
       this.#tell(thread, 'sleeps on', request.word);
       if (this.ground.get(request.word) === PARKED) thread.state = ASLEEP;
       else thread.answer(CHANGED);
+    } else if (request?.kind === 'listen') {
+      this.#tell(thread, 'listens to', request.word);
+      const isParked = this.ground.get(request.word) === PARKED;
+      if (isParked) thread.listening = PENDING;
+      thread.answer(Number(isParked));
+    } else if (request?.kind === 'hear') {
+      this.#tell(thread, 'is idle');
+      if (thread.listening === FULFILLED) this.#hear(thread);
+      else thread.state = ASLEEP;
     } else if (request?.kind === 'notify') {
       this.#tell(thread, 'notifies', request.word);
       this.clocks?.meet(thread, request.word);
@@ -262,11 +274,22 @@ export class Machine {
     else thread.answer(0);
   }
 
+  #hear(thread: VirtualThread): void {
+    thread.listening = NONE;
+    this.clocks?.meet(thread, thread.record + THREAD_PARK);
+    thread.answer(WOKEN);
+  }
+
   #notify(word: number): void {
     for (const thread of this.threads) {
-      if (thread.state !== ASLEEP || thread.request?.kind !== 'sleep' || thread.request.word !== word) continue;
-      this.clocks?.meet(thread, word);
-      thread.answer(WOKEN);
+      const { state, request, record } = thread;
+      if (thread.listening === PENDING && record + THREAD_PARK === word) thread.listening = FULFILLED;
+      if (state !== ASLEEP) continue;
+      if (request?.kind === 'sleep' && request.word === word) {
+        this.clocks?.meet(thread, word);
+        thread.answer(WOKEN);
+      } else if (request?.kind === 'hear' && thread.listening === FULFILLED) this.#hear(thread);
+      else continue;
       this.#checkRaces(thread);
     }
   }
@@ -337,9 +360,9 @@ export class Machine {
     hash.copy(this.contents);
     hash.add(this.timeouts);
     hash.add(beside);
-    for (const { state, seen, before } of this.threads) {
+    for (const { state, seen, before, listening } of this.threads) {
       const known = state === DEAD ? before : seen;
-      hash.add(state);
+      hash.add(state + 8 * listening);
       hash.add(known.low);
       hash.add(known.high);
     }

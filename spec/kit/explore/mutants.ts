@@ -111,8 +111,18 @@ export const mutants: readonly Mutant[] = [
   ring('the room is not looked at', 'two producers', ['export function ringPut(', 'if (free === 0) return BUSY;', '']),
   ring('a position is claimed without comparing', 'two producers', [
     'export function ringPut(',
-    'atomic.cmpxchg<i64>(slotAt(q, t), found, wordOf(t | 1, payload)) !== found',
-    '(atomic.store<i64>(slotAt(q, t), wordOf(t | 1, payload)), false)',
+    'atomic.cmpxchg<i64>(slot, word, wordOf(t | 1, payload)) === word',
+    '(atomic.store<i64>(slot, wordOf(t | 1, payload)), true)',
+  ]),
+  ring('a fast put does not look at the remembered head', 'two producers', [
+    'export function ringPut(',
+    '<u32>(t - load<i32>(q, QUEUE_HEAD_SEEN)) < <u32>load<i32>(q, QUEUE_LIMIT)',
+    'true',
+  ]),
+  ring('a fast put takes a slot of any other lap for free', 'hints of a lap ago', [
+    'export function ringPut(',
+    'stampOf(word) - t < 0 || word === 0',
+    'stampOf(word) !== (t | 1)',
   ]),
   ring('a put does not see that the queue is closed', 'ring: close', [
     'export function ringPut(',
@@ -275,6 +285,12 @@ export const protocols: readonly { readonly name: string; readonly by: string; r
   { name: 'no look after registering', by: 'a producer and a consumer sleep', protocol: { lookFirst: true } },
   { name: 'the wake before the put', by: 'a producer and a consumer sleep', protocol: { wakeFirst: true } },
   { name: 'a wake is not passed on', by: 'two consumers sleep', protocol: { noPassOn: true } },
+  {
+    name: 'a wake is not passed on when promises are withdrawn',
+    by: 'a join with a promise',
+    protocol: { keepsWithdrawn: true },
+  },
+  { name: 'promises stay withdrawn', by: 'while its thread blocks', protocol: { noRejoin: true } },
   { name: 'the futex is not touched', by: 'two threads', protocol: { noNotify: true } },
   { name: 'who leaves stays in the set', by: 'two threads', protocol: { noUnregister: true } },
   { name: 'the repair wakes nobody', by: 'death of a sleeper', protocol: { noRepair: true } },

@@ -51,6 +51,10 @@ export interface Protocol {
   readonly noNotify?: boolean;
   readonly noUnregister?: boolean;
   readonly noParkEnd?: boolean;
+  /** A wake that promises got before their thread blocked is not passed on. */
+  readonly keepsWithdrawn?: boolean;
+  /** Promises whose registrations were withdrawn while the thread blocked stay so. */
+  readonly noRejoin?: boolean;
   /** A repair that wakes those only who are in the wait sets still. */
   readonly repairSets?: boolean;
   /** A repair that does not touch the futex of who was told to wake. */
@@ -73,7 +77,7 @@ export class Parker {
 
   *block<R>(operation: Operation<R>, timed = false): Part<R | typeof TIMED_OUT> {
     const result = yield* this.#park(operation, timed);
-    yield* this.#leave(operation);
+    yield* this.leave(operation);
     return result;
   }
 
@@ -100,7 +104,7 @@ export class Parker {
     return said === LATE;
   }
 
-  *#leave<R>(operation: Operation<R>): Part<void> {
+  *leave<R>(operation: Operation<R>): Part<void> {
     if (!this.#protocol.noUnregister) yield* call('unregister', operation.set, this.#slot);
     if (!operation.passOn || this.#protocol.noPassOn) return;
     if (yield* operation.passOn()) yield* this.wake(operation.set);

@@ -1,9 +1,10 @@
 /** What is explored of the ring. Items are ten times the producer's slot, and a count. */
 import { BLOCK_FREE } from '../../../lib/kernel/layout.ts';
 import { type Cast, Failure, type Machine, type Scenario } from './machine.ts';
-import { note, type Part, repairWaits } from './programs.ts';
-import { type Queue, Ring, type RingOptions } from './rings.ts';
-import type { Program, VirtualThread } from './thread.ts';
+import { note, type Part, type Protocol, repairWaits } from './programs.ts';
+import { Queue } from './queues.ts';
+import { Ring, type RingOptions } from './rings.ts';
+import type { VirtualThread } from './thread.ts';
 
 /** After a kill: how many items may be lost, and which may be there though no put has returned. */
 export interface Allowed {
@@ -30,12 +31,20 @@ function isInOrder(items: readonly number[]): boolean {
   return items.every((item, i) => items.slice(0, i).every((one) => producer(one) !== producer(item) || one < item));
 }
 
+/** The repair that lets everybody look again, and does nothing for the ring itself. */
+export const wakesAll =
+  (protocol: Protocol): Repair =>
+  ({ ground }, { sets }, { slot }) =>
+    repairWaits(ground, sets, slot, protocol);
+
 /** A thread of a scenario: its program on the queue as it has it. */
 export type Role = (queue: Queue, slot: number) => Part<void>;
 
+export type Repair = (machine: Machine, ring: Ring, dead: VirtualThread) => Part<void>;
+
 export type Final = (machine: Machine, ring: Ring) => void;
 
-interface RingScenario extends RingOptions {
+export interface RingScenario extends RingOptions {
   readonly roles: readonly Role[];
   readonly kills?: number;
   readonly timeouts?: number;
@@ -43,7 +52,8 @@ interface RingScenario extends RingOptions {
   readonly final?: Final;
   /** Whether threads may wait for what a dead one would have put or taken. */
   readonly sleepsForTheDead?: boolean;
-  readonly repaired?: boolean;
+  /** Runs as one more thread after a death. */
+  readonly repair?: Repair;
 }
 
 export function ringScenario(name: string, options: RingScenario): Scenario {
@@ -59,15 +69,11 @@ export function ringScenario(name: string, options: RingScenario): Scenario {
   };
 }
 
-function castOf(
-  machine: Machine,
-  ring: Ring,
-  { roles, final, sleepsForTheDead, repaired, protocol }: RingScenario,
-): Cast {
-  const repair = (dead: VirtualThread): Program => repairWaits(machine.ground, ring.sets, dead.slot, protocol);
+function castOf(machine: Machine, ring: Ring, options: RingScenario): Cast {
+  const { roles, final, sleepsForTheDead, repair } = options;
   return {
-    programs: roles.map((role, slot) => () => role(ring.of(slot), slot)),
-    ...(repaired ? { repair } : {}),
+    programs: roles.map((role, slot) => () => role(new Queue(machine, ring, options, slot), slot)),
+    ...(repair ? { repair: (dead) => repair(machine, ring, dead) } : {}),
     invariant: () => ring.invariant(),
     final: () => (final ? final(machine, ring) : checkItems(machine, ring, ring.drain())),
     maySleep: (thread) => sleepsForTheDead === true && ring.isVainFor(thread),
@@ -210,6 +216,34 @@ export const takesAndPuts = (count: number): Role =>
     }
   };
 
+/** Promises for so many items, all pending at once; then, if asked, a blocking get of one more. */
+export const getsAsync = (count: number, alsoBlocks = false, timed = false): Role =>
+  function* (queue) {
+    const taking = queue.taking();
+    const noted: typeof taking = {
+      ...taking,
+      *attempt() {
+        const got = yield* taking.attempt();
+        if (typeof got === 'object') yield* note('got', got.item); // now: what comes of it later may run behind others
+        return got;
+      },
+    };
+    for (let i = 0; i < count; i++) yield* queue.loop.wait(noted, undefined, timed);
+    if (alsoBlocks) yield* queue.loop.block(noted);
+    yield* queue.loop.run();
+  };
+
+/** The same of puts. */
+export const putsAsync = (count: number): Role =>
+  function* (queue, slot) {
+    for (const item of itemsOf(slot, count)) {
+      yield* queue.loop.wait(yield* queue.sending(item), function* (sent): Part<void> {
+        if (sent) yield* note('put', item);
+      });
+    }
+    yield* queue.loop.run();
+  };
+
 export const closes: Role = function* (queue) {
   yield* queue.close();
 };
@@ -227,6 +261,37 @@ export const works = (count: number): Role =>
       yield* queue.taskDone();
     }
   };
+
+export const worksUntilClosed: Role = function* (queue) {
+  for (let item = yield* queue.get(); item !== undefined; item = yield* queue.get()) {
+    yield* note('got', item);
+    yield* queue.taskDone();
+  }
+};
+
+/** A promise to work is pending while its thread blocks until all work is done. */
+export const worksAsyncAndJoins: Role = function* (queue) {
+  const taking = queue.taking();
+  const working: typeof taking = {
+    ...taking,
+    *attempt() {
+      const got = yield* taking.attempt();
+      if (typeof got !== 'object') return got;
+      yield* note('got', got.item);
+      yield* queue.taskDone();
+      return got;
+    },
+  };
+  yield* queue.loop.wait(working);
+  yield* queue.loop.block(queue.joining());
+  yield* queue.loop.run();
+};
+
+export const putsJoinsAndCloses: Role = function* (queue, slot) {
+  yield* puts(1)(queue, slot);
+  yield* queue.join();
+  yield* queue.close();
+};
 
 export const joins: Role = function* (queue) {
   yield* queue.join();

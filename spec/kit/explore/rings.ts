@@ -1,9 +1,7 @@
-/** The ring as virtual threads see it: a queue laid out on the ground, and the verbs of Queue. */
+/** The ring on the ground: its words as `Queue` lays them out, and what must hold of them. */
 import {
   BLOCK_DATA,
   BLOCK_STATE,
-  BUSY,
-  CLOSED,
   DONE,
   NO_CLAIM,
   OBJECT_SERIAL,
@@ -24,15 +22,14 @@ import {
   SKIPPED,
   SLOT_SHIFT,
   SLOT_WIDE,
-  THREAD_BATCH,
   THREAD_MAIL,
   WAKE,
 } from '../../../lib/kernel/layout.ts';
 import { Failure, type Machine } from './machine.ts';
-import { AGAIN, call, type Operation, Parker, type Part, type Protocol, peek, poke, touch } from './programs.ts';
+import type { Protocol } from './programs.ts';
 import type { VirtualThread } from './thread.ts';
 
-const SERIAL = 77;
+export const SERIAL = 77;
 
 export interface RingOptions {
   readonly capacity: number;
@@ -229,217 +226,5 @@ export class Ring {
       (waits(this.getters) && solo('ringReadable', this.at) === 0) ||
       (waits(this.putters) && solo('ringWritable', this.at) === 0)
     );
-  }
-
-  /** The queue as the thread in `slot` has it. */
-  of(slot: number): Queue {
-    return new Queue(this.#machine, this, this.#options, slot);
-  }
-}
-
-/** The verbs of Queue for one virtual thread. Items are small numbers; what is got says whether the queue has ended. */
-export class Queue {
-  readonly parker: Parker;
-  readonly #ring: Ring;
-  readonly #options: RingOptions;
-  readonly #slot: number;
-  readonly #record: number;
-
-  constructor({ ground }: Machine, ring: Ring, options: RingOptions, slot: number) {
-    this.#ring = ring;
-    this.#options = options;
-    this.#slot = slot;
-    this.#record = ground.record(slot);
-    this.parker = new Parker(ground, slot, options.protocol);
-  }
-
-  /** Puts without waiting: true, false when it is full, CLOSED. */
-  *tryPut(item: number): Part<boolean | typeof CLOSED> {
-    const { protocol } = this.#options;
-    const letter = this.#options.blocks ? yield* this.#write(item) : item;
-    if (letter < 0) return false;
-    if (protocol?.wakeFirst) yield* this.parker.wake(this.#ring.getters);
-    const sent = yield* this.#send(letter);
-    if (sent !== true && this.#options.blocks) yield* this.#drop(letter);
-    return sent;
-  }
-
-  *#send(letter: number): Part<boolean | typeof CLOSED> {
-    const { at, getters } = this.#ring;
-    const said = this.#options.blocks
-      ? yield* call('ringPutBlock', at, SERIAL, this.#record, letter)
-      : yield* this.#sendNumber(letter);
-    if (said === CLOSED) return CLOSED;
-    if (said === BUSY) return false;
-    if (said === WAKE && !this.#options.protocol?.wakeFirst) yield* this.parker.wake(getters);
-    return true;
-  }
-
-  *#sendNumber(n: number): Part<number> {
-    const { at } = this.#ring;
-    if (!this.#options.wide) return yield* call('ringPut', at, SERIAL, n);
-    yield* poke(this.#record + THREAD_MAIL, n);
-    return yield* call('ringPutWide', at, SERIAL, this.#record, this.#slot + 1);
-  }
-
-  /** Puts, and sleeps while it is full; false when it is closed or the time is up. */
-  *put(item: number, timed = false): Part<boolean> {
-    let letter = this.#options.blocks ? yield* this.#write(item) : item;
-    const queue = this;
-    const result = yield* this.parker.block<boolean>(
-      {
-        ...this.#writing(),
-        *attempt() {
-          if (letter < 0) letter = yield* queue.#write(item);
-          if (letter < 0) return AGAIN;
-          const sent = yield* queue.#send(letter);
-          if (sent === CLOSED) yield* queue.#drop(letter);
-          return sent === false ? AGAIN : sent === true;
-        },
-        *abandon() {
-          if (letter >= 0) yield* queue.#drop(letter);
-        },
-      },
-      timed,
-    );
-    return result === true;
-  }
-
-  *#write(item: number): Part<number> {
-    const index = yield* call('blockClaim', this.#ring.at, SERIAL, this.#slot + 1, 0);
-    if (index < 0) return -1;
-    const block = yield* call('blockAt', this.#ring.at, index);
-    yield* touch(block + BLOCK_DATA, item);
-    return block;
-  }
-
-  *#drop(letter: number): Part<void> {
-    if (!this.#options.blocks) return;
-    yield* call('blockFree', letter);
-    if (yield* call('waiting', this.#ring.putters)) yield* this.parker.wake(this.#ring.putters);
-  }
-
-  /** Puts some at once, as many as there is room for, without waiting: how many, BUSY or CLOSED. */
-  *putMany(items: readonly number[]): Part<number> {
-    for (const [i, item] of items.entries()) yield* poke(this.#record + THREAD_BATCH + 8 * i, item);
-    const { at, getters } = this.#ring;
-    const said = yield* call('ringPutMany', at, SERIAL, this.#record, this.#slot + 1, items.length);
-    if (said > 0 && (yield* call('waiting', getters))) yield* this.parker.wake(getters);
-    return said;
-  }
-
-  /** Puts all, and sleeps while it is full. */
-  *putAll(items: readonly number[]): Part<void> {
-    const queue = this;
-    for (let done = 0; done < items.length; ) {
-      const rest = items.slice(done);
-      const said = yield* this.parker.block<number>({
-        ...this.#writing(),
-        *attempt() {
-          const sent = yield* queue.putMany(rest);
-          return sent === BUSY ? AGAIN : sent;
-        },
-      });
-      if (typeof said !== 'number' || said < 0) return;
-      done += said;
-    }
-  }
-
-  /** Takes one without waiting: the item, BUSY (none) or CLOSED. */
-  *tryGet(): Part<{ item: number } | typeof BUSY | typeof CLOSED> {
-    const { at, putters } = this.#ring;
-    const said = this.#options.blocks
-      ? yield* call('ringGetBlock', at, SERIAL, this.#record, this.#slot + 1)
-      : yield* call('ringGet', at, SERIAL, this.#record);
-    if (said !== DONE && said !== WAKE) return said === CLOSED ? CLOSED : BUSY;
-    let item = yield* peek(this.#record + THREAD_MAIL);
-    if (this.#options.blocks) {
-      const block = item;
-      item = yield* touch(block + BLOCK_DATA);
-      yield* this.#drop(block);
-    }
-    if (said === WAKE) yield* this.parker.wake(putters);
-    return { item };
-  }
-
-  /** Takes one, and sleeps while it is empty: the item, or undefined when the queue has ended or the time is up. */
-  *get(timed = false): Part<number | undefined> {
-    const queue = this;
-    const got = yield* this.parker.block<{ item: number } | typeof CLOSED>(
-      {
-        ...this.#reading(),
-        *attempt() {
-          const said = yield* queue.tryGet();
-          return said === BUSY ? AGAIN : said;
-        },
-      },
-      timed,
-    );
-    return typeof got === 'object' ? got.item : undefined;
-  }
-
-  /** Takes up to `most` without waiting. */
-  *tryGetMany(most: number): Part<number[] | typeof BUSY | typeof CLOSED> {
-    const { at, putters } = this.#ring;
-    const said = yield* call('ringGetMany', at, SERIAL, this.#record, most);
-    if (said <= 0) return said === CLOSED ? CLOSED : BUSY;
-    const items: number[] = [];
-    for (let i = 0; i < said; i++) items.push(yield* peek(this.#record + THREAD_BATCH + 8 * i));
-    if (yield* call('waiting', putters)) yield* this.parker.wake(putters);
-    return items;
-  }
-
-  /** Takes at least one, and sleeps while it is empty; none when the queue has ended. */
-  *getMany(most: number): Part<number[]> {
-    const queue = this;
-    const got = yield* this.parker.block<number[] | typeof CLOSED>({
-      ...this.#reading(),
-      *attempt() {
-        const said = yield* queue.tryGetMany(most);
-        return said === BUSY ? AGAIN : said;
-      },
-    });
-    return Array.isArray(got) ? got : [];
-  }
-
-  *close(): Part<void> {
-    yield* call('ringClose', this.#ring.at);
-    for (const set of [this.#ring.getters, this.#ring.putters]) yield* this.parker.wakeAll(set);
-  }
-
-  *taskDone(): Part<void> {
-    const said = yield* call('ringFinish', this.#ring.at, 1);
-    if (said === BUSY) throw new Failure('taskDone() was called too often');
-    if (said === WAKE) yield* this.parker.wakeAll(this.#ring.joiners);
-  }
-
-  *join(): Part<void> {
-    const { at, joiners } = this.#ring;
-    yield* this.parker.block<true>({
-      set: joiners,
-      *attempt() {
-        return (yield* call('ringUnfinished', at)) === 0 ? true : AGAIN;
-      },
-    });
-  }
-
-  #reading(): Pick<Operation<never>, 'set' | 'passOn'> {
-    const { at, getters } = this.#ring;
-    return {
-      set: getters,
-      *passOn() {
-        return (yield* call('waiting', getters)) !== 0 && (yield* call('ringReadable', at)) !== 0;
-      },
-    };
-  }
-
-  #writing(): Pick<Operation<never>, 'set' | 'passOn'> {
-    const { at, putters } = this.#ring;
-    return {
-      set: putters,
-      *passOn() {
-        return (yield* call('waiting', putters)) !== 0 && (yield* call('ringWritable', at)) !== 0;
-      },
-    };
   }
 }

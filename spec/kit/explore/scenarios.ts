@@ -11,11 +11,15 @@ import {
   blocksEnd,
   closes,
   gets,
+  getsAsync,
   getsUntilClosed,
   joins,
   narrowEnd,
   puts,
   putsAndCloses,
+  putsAsync,
+  putsJoinsAndCloses,
+  type RingScenario,
   ringScenario,
   takesAndPuts,
   takesOne,
@@ -27,7 +31,10 @@ import {
   tryBatchPuts,
   tryGets,
   tryPuts,
+  wakesAll,
   works,
+  worksAsyncAndJoins,
+  worksUntilClosed,
 } from './ring-scenarios.ts';
 
 export interface Plan {
@@ -60,8 +67,7 @@ export function plansUnder(protocol: Protocol): Plans {
     lockScenario(`mutex: ${name}`, { lockers, protocol, ...options });
   const pieces = (name: string, units: number, claimers: readonly Claimer[], kills = 0) =>
     pieceScenario(`pieces: ${name}`, { units, claimers, kills, protocol });
-  const ring = (name: string, options: Parameters<typeof ringScenario>[1]) =>
-    ringScenario(`ring: ${name}`, { protocol, ...options });
+  const ring = (name: string, options: RingScenario) => ringScenario(`ring: ${name}`, { protocol, ...options });
   const plans: readonly Plan[] = [
     plan(ring('a producer and a consumer sleep', { capacity: 1, position: SIGN, roles: [puts(2), gets(2)] })),
     plan(ring('two producers sleep', { capacity: 1, position: WORD, roles: [puts(1), puts(1), gets(2)] }), 2, 4),
@@ -83,6 +89,22 @@ export function plansUnder(protocol: Protocol): Plans {
         ...{ capacity: 2, items: 2, position: SIGN, overtaken: true },
         roles: [tryBatchPuts(2, 2), tryGets(2), tryBatchGets(2, 2)],
       }),
+      3,
+    ),
+    plan(ring('promises of both sides', { capacity: 1, position: WORD, roles: [putsAsync(2), getsAsync(2)] }), 2, 3),
+    plan(ring('promises of gets, and a sleeper', { capacity: 1, roles: [puts(3), getsAsync(2), gets(1)] }), 1, 2),
+    plan(ring('a promise while its thread blocks', { capacity: 2, roles: [puts(2), getsAsync(1, true)] }), 3, 5),
+    plan(ring('the same beside a sleeper', { capacity: 2, roles: [puts(3), getsAsync(1, true), gets(1)] }), 1, 2),
+    plan(
+      ring('a join with a promise to work', {
+        capacity: 2,
+        roles: [worksAsyncAndJoins, worksUntilClosed, putsJoinsAndCloses],
+      }),
+      1,
+      2,
+    ),
+    plan(
+      ring('promises with deadlines', { capacity: 1, roles: [tryPuts(2), getsAsync(2, false, true)], timeouts: 2 }),
       3,
     ),
     plan(ring('close', { capacity: 1, position: WORD, roles: [tryPuts(2), tryGets(2), closes] })),
@@ -121,6 +143,10 @@ export function plansUnder(protocol: Protocol): Plans {
     plan(locks('three threads', [{}, {}, {}]), 3),
     plan(locks('three that only try', [{ tries: true }, { tries: true }, { times: 2 }])),
     plan(locks('a deadline', [{ timed: true }, { times: 2 }, {}], { timeouts: 1 }), 2),
+    plan(locks('promises', [{ times: 2, async: true }, { times: 2 }]), 3),
+    plan(locks('promises of two threads', [{ times: 2, async: true }, { async: true }]), 3, 5),
+    plan(locks('promises, a deadline', [{ times: 2, async: true, timed: true }, {}, {}], { timeouts: 1 }), 1, 3),
+    plan(locks('promises, handed over', [{ times: 2, async: true, long: 'at once' }, { times: 2 }]), 3),
     plan(locks('handed over', [{ long: 'at once' }, { times: 2 }])),
     plan(locks('handed over to one of two', [{ long: 'at once' }, { long: 'at once' }, {}]), 3),
     plan(locks('handed over later', [{ long: 'later' }, { times: 2 }, {}]), 2, 4),
@@ -191,13 +217,27 @@ export function plansUnder(protocol: Protocol): Plans {
     ),
     plan(
       ring('death of a sleeper or a waker, repaired', {
-        ...{ capacity: 1, position: SIGN, kills: 1, final: narrowEnd(1), sleepsForTheDead: true, repaired: true },
+        ...{
+          capacity: 1,
+          position: SIGN,
+          kills: 1,
+          final: narrowEnd(1),
+          sleepsForTheDead: true,
+          repair: wakesAll(protocol),
+        },
         roles: [puts(1), gets(1)],
       }),
     ),
     plan(
       ring('death among three, repaired', {
-        ...{ capacity: 1, position: SIGN, kills: 1, final: narrowEnd(1), sleepsForTheDead: true, repaired: true },
+        ...{
+          capacity: 1,
+          position: SIGN,
+          kills: 1,
+          final: narrowEnd(1),
+          sleepsForTheDead: true,
+          repair: wakesAll(protocol),
+        },
         roles: [puts(1), puts(1), gets(2)],
       }),
       0,
@@ -226,7 +266,14 @@ export function plansUnder(protocol: Protocol): Plans {
       roles: [batchPuts(3), puts(2), puts(1), batchGets(3), gets(2), gets(1)],
     }),
     ring('six, one of whom dies', {
-      ...{ capacity: 2, position: WORD, kills: 1, final: narrowEnd(1), sleepsForTheDead: true, repaired: true },
+      ...{
+        capacity: 2,
+        position: WORD,
+        kills: 1,
+        final: narrowEnd(1),
+        sleepsForTheDead: true,
+        repair: wakesAll(protocol),
+      },
       roles: [puts(2), puts(2), puts(2), gets(2), gets(2), gets(2)],
     }),
     locks('six', [{ times: 2 }, { long: 'later' }, { long: 'at once' }, { timed: true }, {}, {}], { timeouts: 2 }),

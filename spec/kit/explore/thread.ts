@@ -15,6 +15,10 @@ export type Request =
   | { readonly kind: 'call'; readonly name: keyof Kernel; readonly args: readonly number[] }
   /** Atomics.wait for PARKED: WOKEN, LATE, or CHANGED when the word was another. */
   | { readonly kind: 'sleep'; readonly word: number; readonly timed: boolean }
+  /** Atomics.waitAsync for PARKED: 1, or 0 when the word was another. */
+  | { readonly kind: 'listen'; readonly word: number }
+  /** An event loop that has nothing to do until that is fulfilled: WOKEN, or LATE. */
+  | { readonly kind: 'hear'; readonly timed: boolean }
   /** Atomics.notify. */
   | { readonly kind: 'notify'; readonly word: number }
   /** Is the deadline over? */
@@ -46,6 +50,11 @@ export const ASLEEP = 2;
 export const DEAD = 3;
 export const ENDED = 4;
 
+/** What has become of a thread's waitAsync. */
+export const NONE = 0;
+export const PENDING = 1;
+export const FULFILLED = 2;
+
 /** The access that a thread makes in its next step. */
 export interface Access {
   act: 'load' | 'store' | 'cmpxchg' | 'rmw' | 'fill' | 'none';
@@ -62,6 +71,8 @@ export interface Saved {
   state: number;
   request: Request | undefined;
   steps: number;
+  /** NONE, PENDING, FULFILLED. */
+  listening: number;
   answers: number;
   notes: number;
 }
@@ -89,6 +100,7 @@ export class VirtualThread implements Saved {
   request: Request | undefined;
   /** Steps of the call it is in. */
   steps = 0;
+  listening: number = NONE;
   readonly said: Note[] = [];
   readonly #exports: Exports;
   readonly #i32: Int32Array;
@@ -146,6 +158,7 @@ export class VirtualThread implements Saved {
     this.#program = undefined;
     this.#answers.length = 0;
     this.said.length = 0;
+    this.listening = NONE;
     this.seen.reset();
     this.before.reset();
     this.#advance();
@@ -182,6 +195,7 @@ export class VirtualThread implements Saved {
     this.state = saved.state;
     this.request = saved.request;
     this.steps = saved.steps;
+    this.listening = saved.listening;
     this.said.length = saved.notes;
     this.#answers.length = saved.answers;
     if (this.#told > saved.answers) this.#program = undefined;
@@ -274,7 +288,7 @@ function copyAccess(from: Access, to: Access): void {
 export function newSaved(): Saved {
   const access: Access = { act: 'none', atomic: false, address: 0, size: 0 };
   const [seen, before] = [new Hash(), new Hash()];
-  return { access, seen, before, state: ENDED, request: undefined, steps: 0, answers: 0, notes: 0 };
+  return { access, seen, before, state: ENDED, request: undefined, steps: 0, listening: NONE, answers: 0, notes: 0 };
 }
 
 export function save(thread: Saved, into: Saved): void {
@@ -284,6 +298,7 @@ export function save(thread: Saved, into: Saved): void {
   into.state = thread.state;
   into.request = thread.request;
   into.steps = thread.steps;
+  into.listening = thread.listening;
   into.answers = thread.answers;
   into.notes = thread.notes;
 }
