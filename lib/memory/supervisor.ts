@@ -54,7 +54,7 @@ export function bury(ward: Ward, slot: number, claim: number): Repairs | undefin
   count(buryMessages(ward, slot));
   for (const { offset, kind } of ward.objects()) count(buryIn(ward, offset, kind, slot));
   count({ pieces: kernel.pieceBury(slot) });
-  ward.parker.rouse();
+  wakeEverybody(ward);
   kernel.threadLeave(ward.recordOf(slot));
   return repairs;
 }
@@ -65,12 +65,16 @@ function unfinishedBy({ kernel, i32, recordOf }: Ward, slot: number): number[] {
   return slots.filter((other) => other !== slot && kernel.threadClaim(recordOf(other)) === -(slot + 1));
 }
 
-function buryIn({ kernel, parker }: Ward, offset: number, kind: number, slot: number): Repairs | undefined {
+/** When all is repaired: the burial of one object may be what another one's waiters wait for, as the end of a pipe is. */
+function wakeEverybody({ objects, parker }: Ward): void {
+  for (const { offset, kind } of objects()) for (const set of KINDS[kind]?.sets ?? []) parker.wakeAll(offset + set);
+  parker.rouse();
+}
+
+function buryIn({ kernel }: Ward, offset: number, kind: number, slot: number): Repairs | undefined {
   const known = KINDS[kind];
   const waited = known?.sets.map((set) => kernel.unregister(offset + set, slot) !== 0) ?? [];
-  const repairs = known?.bury?.(kernel, offset, slot, waited);
-  for (const set of known?.sets ?? []) parker.wakeAll(offset + set);
-  return repairs;
+  return known?.bury?.(kernel, offset, slot, waited);
 }
 
 /** What of one queue was the dead thread's. */
