@@ -136,6 +136,7 @@ export function ringPut(q: usize, serial: i32, payload: i32): i32 {
   const t = atomic.load<i32>(q, QUEUE_TAIL);
   const slot = slotAt(q, t);
   const word = atomic.load<i64>(slot);
+  // Publishes: the payload. By: this compare-exchange. Seen after: the load in ringGet().
   if (
     (stampOf(word) - t < 0 || word === 0) &&
     <u32>(t - load<i32>(q, QUEUE_HEAD_SEEN)) < <u32>load<i32>(q, QUEUE_LIMIT) &&

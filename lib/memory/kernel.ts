@@ -36,7 +36,6 @@ export interface Kernel {
   unlockContended(mutex: number, held: number): number;
   lockAbandon(mutex: number, held: number): number;
   lockBury(mutex: number, owner: number): number;
-  lockPardon(mutex: number): void;
   lockRecover(mutex: number, held: number): number;
   lockForsake(mutex: number, held: number): void;
   lockKill(mutex: number): void;

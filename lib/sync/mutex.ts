@@ -66,8 +66,9 @@ export class Mutex extends SharedObject {
   }
 
   /**
-   * Locks, and blocks the thread until it can. Throws TimeoutError after `timeout` milliseconds, OwnerDiedError, and DeadlockError when
-   * this thread holds it already: nobody else could unlock it while the thread blocks.
+   * Locks, and blocks the thread until it can. Throws TimeoutError after `timeout` milliseconds; OwnerDiedError when its owner
+   * has died, see `recover`; and DeadlockError when it could never end: this thread holds it already, or, without a timeout,
+   * the threads that this one would wait for wait for this one.
    */
   lock(options?: WaitOptions): this {
     if (options !== undefined) requireWaitOptions(options);
