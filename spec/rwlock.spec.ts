@@ -12,6 +12,7 @@ import {
   RW_OPEN,
   RW_READERS,
   RW_STATE,
+  STAMP_SHIFT,
   THREAD_BYTES,
 } from '../lib/kernel/layout.ts';
 import {
@@ -396,6 +397,32 @@ test('a thread that ended while it waited to read or while it read keeps no writ
   isUntouched(lock);
   assert.is(lock.write.tryLock(), true);
   lock.write.unlock();
+});
+
+test('a reader that is just entering, or takes its try back, is no deadlock with the writer that waits for it', () => {
+  const { kernel, i32, slot, parker } = region;
+  const lock = newLock();
+  const { offset, serial } = lock;
+  const record = (i32[REGION_THREADS_AT >> 2] ?? 0) + 7 * THREAD_BYTES;
+  kernel.threadJoin(record, 1000);
+  kernel.rwJoin(offset, 7);
+  kernel.readLock(offset, serial, 7);
+  kernel.lock(offset, (serial << STAMP_SHIFT) | (slot + 1));
+  const mine = new Mutex({ region }).lock();
+  const waits = [
+    { object: lock, set: RW_READERS, isDeadlock: false },
+    { object: mine, set: MUTEX_WAITERS, isDeadlock: true },
+  ];
+  for (const { object, set, isDeadlock } of waits) {
+    kernel.waitBegin(record, object.offset, object.serial, set, 1, 0);
+    parker.graph.begin(lock, offset + RW_DRAINING, true);
+    assert.is(parker.graph.deadlock(() => {}) !== undefined, isDeadlock);
+    parker.graph.end();
+  }
+  mine.unlock();
+  region.threadExited(999);
+  kernel.unlock(offset, (serial << STAMP_SHIFT) | (slot + 1));
+  isUntouched(lock);
 });
 
 /** Terminates a thread while it holds the face of a lock. */

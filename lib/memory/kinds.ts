@@ -69,6 +69,8 @@ export interface Kind {
    * without have no owner, and no deadlock goes through them.
    */
   readonly owners?: (kernel: Kernel, offset: number, set: number) => readonly number[];
+  /** The wait set in which an owner waits for the other ones, as an offset; in all others only those wait who own nothing here. */
+  readonly ownerSet?: number;
   readonly details?: (kernel: Kernel, offset: number) => Details;
   /** When the object is freed: no handle's compare-exchange can succeed any more. */
   readonly kill?: (kernel: Kernel, offset: number) => void;
@@ -88,6 +90,7 @@ export const KINDS: Readonly<Record<number, Kind>> = {
     sets: [MUTEX_WAITERS, RW_READERS, RW_DRAINING],
     wants: ['write', 'read', 'drain'],
     owners: rwOwners,
+    ownerSet: RW_DRAINING,
     details: rwDetails,
     kill,
     bury: buryReadsAndWrite,

@@ -12,7 +12,8 @@
  *        4. the deadlock is mine to report: the others of it have lower tickets
  *
  * Invariants. Exact: who has a lower ticket and still waits when I read it has been blocked since before I took mine, and
- * neither took nor let go of anything since, so all that I read of the cycle was so at one instant. Never missed: of the
+ * neither took nor let go of anything since, so all that I read of the cycle was so at one instant; but for the object that it
+ * waits for, which it may be getting, or trying: so it does not count as an owner of that. Never missed: of the
  * threads of a cycle the last to publish looks when the cycle is there; it follows it back to itself, or to a higher
  * ticket, whose thread looks again, up to the highest. Reported once: only the highest ticket of a cycle reports it.
  */
@@ -132,8 +133,17 @@ export class WaitGraph {
   #owners({ object, serial, set }: Wait): readonly number[] {
     const lives = () => this.#kernel.peek(object + OBJECT_SERIAL) === serial;
     if (!lives()) return [];
-    const owners = KINDS[this.#kernel.peek(object + OBJECT_KIND)]?.owners?.(this.#kernel, object, set) ?? [];
-    return lives() ? owners : [];
+    const kind = KINDS[this.#kernel.peek(object + OBJECT_KIND)];
+    const owners = kind
+      ?.owners?.(this.#kernel, object, set)
+      .filter((slot) => !this.#enters(slot, object, kind.ownerSet));
+    return lives() ? (owners ?? []) : [];
+  }
+
+  /** Whether a thread that seems to own the object has just got it and will go on, or takes back a try: it waits for it still. */
+  #enters(slot: number, object: number, ownerSet: number | undefined): boolean {
+    const wait = this.read(slot);
+    return wait?.object === object && wait.set !== ownerSet;
   }
 
   #inWords(cycle: readonly Wait[]): string {
