@@ -1,3 +1,4 @@
+export type { AsyncMutex, AsyncQueue, RemoteQueue, Task } from './bridge/faces.ts';
 export {
   BrokenBarrierError,
   ClosedError,

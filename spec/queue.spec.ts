@@ -612,4 +612,51 @@ test('a message larger than the region throws MessageTooLargeError and is not se
   assert.equal([queue.size, region.used], [0, used]);
 });
 
+test('putManyAsync and getManyAsync carry many in order, and nothing of this thread comes between', async () => {
+  for (const codecOf of [codec.any, codec.i32, codec.f64]) {
+    const queue = newQueue<number>({ codec: codecOf as never });
+    const puts = [queue.putManyAsync(numbers(50)), queue.putAsync(50), queue.putManyAsync(numbers(50, 51))];
+    const got: number[] = [];
+    while (got.length < 101) got.push(...(await queue.getManyAsync(7)));
+    assert.equal(got, numbers(101), codecOf.name);
+    await Promise.all(puts);
+    await queue.putManyAsync([]);
+    assert.is(queue.size, 0);
+    queue.free();
+  }
+});
+
+test('putManyAsync says how many were put when it ends early, and getManyAsync takes nothing then', async () => {
+  const queue = newQueue({ codec: codec.string });
+  const late = (await reasonOf(queue.putManyAsync(['a', 'b', 'c'], { timeout: 1 }))) as Error & { done: number };
+  assert.instance(late, TimeoutError);
+  assert.is(late.done, 2);
+  assert.equal(await queue.getManyAsync(9), ['a', 'b']);
+  const bad = (await reasonOf(queue.putManyAsync(['d', 7, 'e'] as string[]))) as unknown as Error & { done: number };
+  assert.instance(bad, CodecError);
+  assert.is(bad.done, 1);
+  const waiting = reasonOf(queue.putManyAsync(['f', 'g', 'h']));
+  queue.close();
+  assert.is(((await waiting) as unknown as { done: number }).done, 1);
+  assert.equal(await queue.getManyAsync(9), ['d', 'f']);
+  assert.instance(await reasonOf(queue.getManyAsync(1)), ClosedError);
+  assert.instance(await reasonOf(queue.getManyAsync(0)), RangeError);
+  assert.instance(await reasonOf(queue.putManyAsync(7 as never)), TypeError);
+  queue.free();
+});
+
+test('a putManyAsync that lacks memory waits for it', async () => {
+  const small = new Region({ bytes: 2 ** 17, threads: 2 });
+  const queue = new Queue<string>({ capacity: 8, region: small, codec: codec.string, blockBytes: 16 });
+  const long = 'x'.repeat(20_000);
+  const put = queue.putManyAsync(numbers(20).map((n) => `${n} ${long}`));
+  const got: string[] = [];
+  while (got.length < 20) got.push(...(await queue.getManyAsync(20, { timeout: 10_000 })));
+  await put;
+  assert.equal(
+    got.map((text) => Number.parseInt(text, 10)),
+    numbers(20),
+  );
+});
+
 test.run();

@@ -32,7 +32,7 @@ import {
   SPARE_BLOCKS,
   WAKE,
 } from '../kernel/layout.ts';
-import { ClosedError, InvalidHandleError, requireInteger, show } from '../memory/errors.ts';
+import { ClosedError, InvalidHandleError, RingfenceError, requireInteger, show } from '../memory/errors.ts';
 import { LivePlace, placement, revives, SharedObject, type SharedObjectOptions } from '../memory/handles.ts';
 import type { Kernel } from '../memory/kernel.ts';
 import type { Place } from '../memory/region.ts';
@@ -159,10 +159,7 @@ export class Queue<T = unknown> extends SharedObject {
     }
     const attempt = () => {
       if (this.#isBehind()) return AGAIN;
-      const { record, slot } = this.region;
-      const said = this.#kernel.ringPutMany(this.offset, this.serial, record, slot + 1, letters);
-      if (said < 0) throw this.#refused(said);
-      return said === BUSY ? AGAIN : said;
+      return this.#sendBatch(letters) || AGAIN;
     };
     let sent = 0;
     try {
@@ -175,6 +172,63 @@ export class Queue<T = unknown> extends SharedObject {
     }
     if (this.#kernel.waiting(this.#getters)) this.#parker.wake(this.#getters);
     return sent;
+  }
+
+  /**
+   * As `putMany`, without blocking the event loop: none of what this thread puts later comes between. Leave the list as it is
+   * until then. Rejects as `putMany` throws, or with `signal.reason`.
+   */
+  async putManyAsync(values: ArrayLike<T>, options?: AsyncWaitOptions): Promise<void> {
+    if (typeof values?.length !== 'number') throw new TypeError(`values must be array-like: got ${show(values)}`);
+    const put = this.#sendingMany(values);
+    try {
+      await this.#parker.wait(put, options);
+    } catch (error) {
+      throw error instanceof RingfenceError ? Object.assign(error, { done: put.done() }) : error;
+    }
+  }
+
+  #sendingMany(values: ArrayLike<T>): Operation<void> & { done(): number } {
+    let done = 0;
+    let lone: Operation<void> | undefined; // the next item, for which there was no memory
+    return {
+      ...this.#writing('putMany'),
+      done: () => done,
+      attempt: () => {
+        while (done < values.length) {
+          const sent = lone ? Number(lone.attempt() !== AGAIN) : this.#sendSome(values, done);
+          done += sent;
+          if (sent > 0) lone = undefined;
+          else if (lone) return AGAIN;
+          else lone = this.#sending(values[done] as T, AGAIN);
+        }
+        return undefined;
+      },
+      abandon: () => lone?.abandon?.(),
+    };
+  }
+
+  /** Sends what there is room for of `values` from index `from` on: how many. */
+  #sendSome(values: ArrayLike<T>, from: number): number {
+    const room = Math.max(1, this.capacity - this.#kernel.ringSize(this.offset));
+    const letters = this.#payloads.writeMany(values, from, room);
+    if (letters === 0) return 0;
+    let sent = 0;
+    try {
+      sent = this.#sendBatch(letters);
+    } finally {
+      this.#payloads.dropMany(sent, letters);
+    }
+    if (this.#kernel.waiting(this.#getters)) this.#parker.wake(this.#getters);
+    return sent;
+  }
+
+  /** Sends the first of the `letters` prepared in the batch: how many. */
+  #sendBatch(letters: number): number {
+    const { record, slot } = this.region;
+    const said = this.#kernel.ringPutMany(this.offset, this.serial, record, slot + 1, letters);
+    if (said < 0) throw this.#refused(said);
+    return said;
   }
 
   /** Takes the oldest item; blocks while the queue is empty. Throws TimeoutError, and ClosedError once it is closed and drained. */
@@ -212,6 +266,16 @@ export class Queue<T = unknown> extends SharedObject {
     let taken = attempt();
     if (taken === AGAIN) taken = spin(attempt);
     if (taken === AGAIN) taken = this.#parker.block<true | typeof ENDED>({ ...this.#reading(), attempt }, timeout);
+    if (taken === ENDED) throw this.#refused(CLOSED);
+    return items;
+  }
+
+  /** As `getMany`, without blocking the event loop. Rejects as `getMany` throws, or with `signal.reason`. */
+  async getManyAsync(max: number, options?: AsyncWaitOptions): Promise<T[]> {
+    requireInteger('max', max, 1, Number.MAX_SAFE_INTEGER);
+    const items: T[] = [];
+    const attempt = () => this.#takeMany(items, max);
+    const taken = await this.#parker.wait<true | typeof ENDED>({ ...this.#reading(), attempt }, options);
     if (taken === ENDED) throw this.#refused(CLOSED);
     return items;
   }
