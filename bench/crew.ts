@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { isMainThread, parentPort, type Transferable, Worker, workerData } from 'node:worker_threads';
-import type { Rival } from './scenario.ts';
+import type { Effort, Rival } from './scenario.ts';
 
 /** What one thread of a crew does: `name` is exported by `module`, and called once with `data`. */
 export interface Job {
@@ -56,10 +56,6 @@ export class Crew {
   }
 }
 
-/** Long enough that starting together (about 0.1 ms) and one lost time slice stay small beside it. */
-const ROUND_MS = 100;
-const WARM_UP_MS = 400;
-
 /** How a crew is turned into figures. */
 export interface CrewPlan {
   readonly jobs: () => Job[];
@@ -79,9 +75,9 @@ export function onCrew(name: string, plan: CrewPlan): Rival {
   let operations = step;
   return {
     name,
-    async start() {
+    async start(effort) {
       crew = await Crew.start(jobs());
-      operations = await calibrate(crew, step);
+      operations = await calibrate(crew, step, effort);
     },
     async round() {
       if (!crew) throw new Error(`${name} has not been started`);
@@ -97,15 +93,18 @@ export function onCrew(name: string, plan: CrewPlan): Rival {
   };
 }
 
-/** Warms the threads up, and finds how many operations fill a round. */
-async function calibrate(crew: Crew, step: number): Promise<number> {
+/**
+ * Warms the threads up, and finds how many operations fill a round, beside which starting together (about 0.1 ms) and one
+ * lost time slice should be small.
+ */
+async function calibrate(crew: Crew, step: number, { warmUpMs, roundMs }: Effort): Promise<number> {
   let operations = step;
   let best = 0;
-  for (let spent = 0; spent < WARM_UP_MS; ) {
+  for (let spent = 0; spent < warmUpMs; ) {
     const ms = await crew.round(operations);
     spent += ms;
     best = Math.max(best, operations / ms);
-    operations = Math.ceil(Math.min(operations * 10, best * ROUND_MS) / step) * step;
+    operations = Math.ceil(Math.min(operations * 10, best * roundMs) / step) * step;
   }
   return operations;
 }

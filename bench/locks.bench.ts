@@ -35,10 +35,6 @@ const alone: Scenario = {
     }),
     native('pthread_mutex, C++', ['mutex', '10000', '200']),
   ],
-  targets: [
-    { subject: 'ringfence Mutex', against: 'mutex on JS Atomics', atMost: 0.75 },
-    { subject: 'ringfence Mutex', against: 'pthread_mutex, C++', atMost: 2.2 },
-  ],
 };
 
 /** What the threads of a counter share: the count is in the first word, a lock's word (if any) 128 bytes further. */
@@ -119,7 +115,6 @@ const counter = (threads: number): Scenario => ({
     counting('Atomics.add', 'atomicAdd', threads),
     counting('unlocked', 'unlocked', threads),
   ],
-  targets: [],
 });
 
 /** The scenarios of locks. */

@@ -59,13 +59,6 @@ const alone: Scenario = {
       };
     }),
   ],
-  targets: ['RLock, lock and unlock', 'Semaphore, acquire and release', 'Event, isSet', 'Value, add'].map(
-    (subject) => ({
-      subject,
-      against: 'Mutex, lock and unlock',
-      atMost: 1.5,
-    }),
-  ),
 };
 
 /** About a microsecond of work. */
@@ -119,7 +112,6 @@ const reading: Scenario = {
     two('RwLock, read side', 'readLocked', () => share(new RwLock())),
     two('Mutex', 'mutexLocked', () => share(new Mutex())),
   ],
-  targets: [{ subject: 'RwLock, read side', against: 'Mutex', atLeast: 1.5 }],
 };
 
 /** What a hand-over needs: the time of each set and of each waking in microseconds, and a word to sleep on. */
@@ -221,7 +213,6 @@ const handOver: Scenario = {
     handingOver('Event, set and wait', 'setEvents', 'waitForEvents'),
     handingOver('raw Atomics.notify and wait', 'notifyRaw', 'waitRaw'),
   ],
-  targets: [{ subject: 'Event, set and wait', against: 'raw Atomics.notify and wait', atMost: 1.3 }],
 };
 
 const ITEMS = 10_000;
@@ -257,7 +248,6 @@ const asynchronous: Scenario = {
     awaiting('getAsync', (queue) => queue.getAsync()),
     awaiting('get in an async function', async (queue) => queue.get()),
   ],
-  targets: [{ subject: 'getAsync', atMost: 500 }],
 };
 
 /** The scenarios of the other primitives. */

@@ -50,10 +50,6 @@ const oneAtATime: Scenario = {
     onCrew('postMessage', { jobs: () => channel('post', 'receive') }),
     onCrew('postMessage, receiveMessageOnPort in a loop', { jobs: () => channel('post', 'receiveInLoop') }),
   ],
-  targets: [
-    { subject: 'ringfence Queue', against: 'ring on JS Atomics', atLeast: 3 },
-    { subject: 'ringfence Queue', against: 'postMessage', atLeast: 25 },
-  ],
 };
 
 const batches: Scenario = {
@@ -65,7 +61,6 @@ const batches: Scenario = {
     onCrew('ringfence putMany, getMany', { jobs: () => pair('putMany', 'getMany', numbers()), step: MANY }),
     onCrew('postMessage of an Int32Array', { jobs: () => channel('postMany', 'receiveMany'), step: MANY }),
   ],
-  targets: [{ subject: 'ringfence putMany, getMany', atLeast: 60 }],
 };
 
 const objects: Scenario = {
@@ -79,7 +74,6 @@ const objects: Scenario = {
     }),
     onCrew('postMessage', { jobs: () => channel('postObjects', 'receiveObjects') }),
   ],
-  targets: [{ subject: 'ringfence Queue', against: 'postMessage', atLeast: 2 }],
 };
 
 /** The scenarios of queues. */

@@ -1,120 +1,81 @@
-/**
- * `npm run bench [PATTERN]`: runs the scenarios whose names match PATTERN (a regular expression; all of them without one),
- * prints a table for each, and in the end each target with what was measured.
- */
-import { execFileSync } from 'node:child_process';
-import os from 'node:os';
-import { fileURLToPath } from 'node:url';
-import { SingleBar } from 'cli-progress';
-import { Table } from 'console-table-printer';
-import { locks } from './locks.bench.ts';
-import { memory } from './memory.bench.ts';
-import { primitives } from './primitives.bench.ts';
-import { queues } from './queues.bench.ts';
-import { measure, quantile, type Row, ratio, type Scenario, type Target } from './scenario.ts';
+/** `npm run bench`: measures, prints a table for each scenario and what became of each target, and writes a report. */
+import { Misuse, type Options, parse, USAGE } from './options.ts';
+import { measured } from './progress.ts';
+import { fileFor, load, type Measured, machine, type Results, save } from './results.ts';
+import { FULL, QUICK, type Scenario, titleOf } from './scenario.ts';
+import { scenarios } from './scenarios.ts';
+import { text } from './tables.ts';
+import { judge, type NamedTarget, targets, type Verdict } from './targets.ts';
 
-const scenarios: readonly Scenario[] = [...locks, ...primitives, ...queues, ...memory];
+async function main(options: Options): Promise<void> {
+  if (options.help) return console.log(USAGE);
+  const chosen = scenarios.filter(({ name }) => options.only.test(name));
+  if (options.list) return console.log(chosen.map(({ name }) => name).join('\n'));
+  if (chosen.length === 0) throw new Misuse(`no scenario matches ${options.only}; npm run bench -- --list names them`);
 
-function git(...args: string[]): string {
-  const cwd = fileURLToPath(new URL('.', import.meta.url));
-  return execFileSync('git', args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+  const baseline = options.baseline === undefined ? undefined : load(options.baseline);
+  const show = (scenario: Measured, { machine }: Pick<Results, 'machine'>): void => {
+    if (!options.json) console.log(text(scenario, machine, baseline));
+  };
+  const results = options.from === undefined ? await measureAll(chosen, options, show) : again(options.from, show);
+  const verdicts = judge(results.scenarios, limits());
+  conclude(results, verdicts, options);
+  if (options.from === undefined && chosen.length === scenarios.length) keep(results);
 }
 
-function commit(): string {
-  try {
-    return git('rev-parse', '--short', 'HEAD') + (git('status', '--porcelain') && '-dirty');
-  } catch {
-    return 'unknown';
+async function measureAll(
+  chosen: readonly Scenario[],
+  { quick }: Options,
+  show: (scenario: Measured, results: Pick<Results, 'machine'>) => void,
+): Promise<Results> {
+  const about = {
+    format: 1,
+    date: new Date().toISOString(),
+    command: ['npm run bench', ...process.argv.slice(2)].join(' ').replace('bench ', 'bench -- '),
+    quick,
+    machine: machine(),
+  } as const;
+  const done: Measured[] = [];
+  for (const scenario of chosen) {
+    const result = await measured(scenario, `${done.length + 1}/${chosen.length}`, quick ? QUICK : FULL);
+    done.push(result);
+    show(result, about);
   }
+  return { ...about, scenarios: done };
 }
 
-/** The machine, but for its load. */
-const machine: string = [
-  `${os.cpus()[0]?.model ?? 'unknown CPU'}, ${os.availableParallelism()} cores`,
-  `Node ${process.versions.node} (V8 ${process.versions.v8})`,
-  `${os.type()} ${os.release()} ${os.arch()}`,
-  `commit ${commit()}`,
-].join(' | ');
-
-const number = (value: number): string => value.toLocaleString('en-US', { maximumSignificantDigits: 3 });
-
-const middle = (row: Row): number => quantile(row.figures, 0.5);
-
-/** How a row compares with ours, in words: which of the two is better, and how many times. */
-function comparison(scenario: Scenario, row: Row, ours: Row): string {
-  if (row === ours || ours.absent) return '';
-  const times = scenario.better === 'more' ? ratio(row, ours) : ratio(ours, row);
-  if (number(times) === '1') return 'the same';
-  return times > 1 ? `${number(times)} x better` : `${number(1 / times)} x worse`;
+/** An earlier result, as if it had been measured now. */
+function again(file: string, show: (scenario: Measured, results: Results) => void): Results {
+  const results = load(file);
+  for (const scenario of results.scenarios) show(scenario, results);
+  return results;
 }
 
-/** The rows that have figures, the best first. */
-function table(scenario: Scenario, rows: readonly Row[]): string {
-  const [ours] = rows;
-  const remarks = rows.some((row) => row.remark);
-  const sign = scenario.better === 'more' ? -1 : 1;
-  const printed = new Table({ shouldDisableColors: true, defaultColumnOptions: { alignment: 'right' } });
-  printed.addColumn({ name: 'rival', alignment: 'left' });
-  for (const row of rows.filter(({ absent }) => !absent).sort((a, b) => sign * (middle(a) - middle(b)))) {
-    printed.addRow({
-      rival: row.name,
-      [scenario.unit]: number(middle(row)),
-      'middle half of the rounds': [0.25, 0.75].map((at) => number(quantile(row.figures, at))).join(' to '),
-      ...(scenario.compare && ours && { [`against ${ours.name}`]: comparison(scenario, row, ours) }),
-      ...(remarks && { remark: row.remark }),
-    });
+/** The limits of targets.json, and those that scenarios bring. */
+function limits(): NamedTarget[] {
+  const own = scenarios.flatMap((scenario) =>
+    (scenario.targets ?? []).map((target) => ({ scenario: titleOf(scenario), ...target })),
+  );
+  return [...targets(), ...own];
+}
+
+function conclude(results: Results, verdicts: readonly Verdict[], { json, check }: Options): void {
+  if (json) console.log(JSON.stringify(results));
+  else if (verdicts.length > 0) {
+    console.log(`\nTargets\n${verdicts.map(({ state, text }) => `${state.padEnd(12)}  ${text}`).join('\n')}`);
   }
-  return printed.render();
+  if (check && verdicts.some(({ state }) => state === 'missed')) process.exitCode = 1;
 }
 
-/** One line a target: met, missed, or not measured because a rival was absent. */
-function verdict(scenario: Scenario, target: Target, rows: readonly Row[]): string {
-  const find = (name?: string) => rows.find((row) => row.name === name);
-  const [subject, against] = [find(target.subject), find(target.against)];
-  const limit = target.atMost === undefined ? `at least ${target.atLeast}` : `at most ${target.atMost}`;
-  const title = `${scenario.name.split(':')[0]}: ${target.subject}${target.against ? ` / ${target.against}` : ''}`;
-  const absent = subject?.absent ?? against?.absent;
-  if (!subject || absent) return `absent  ${title} (${limit}): ${absent}`;
-  const figure = against ? ratio(subject, against) : middle(subject);
-  const met = figure <= (target.atMost ?? Infinity) && figure >= (target.atLeast ?? -Infinity);
-  return `${met ? 'met   ' : 'missed'}  ${title} = ${number(figure)}${against ? '' : ` ${scenario.unit}`} (${limit})`;
+function keep(results: Results): void {
+  const file = fileFor(results);
+  save(results, file);
+  console.error(`\nkept in ${file}`);
 }
 
-/** Progress goes to stderr: a bar on a terminal, one line a scenario elsewhere. */
-async function measured(scenario: Scenario): Promise<Row[]> {
-  const total = scenario.rounds * scenario.rivals.length;
-  if (!process.stderr.isTTY) {
-    console.error(
-      `measuring ${scenario.name.split(':')[0]}: ${scenario.rivals.length} rivals, ${scenario.rounds} rounds`,
-    );
-    return measure(scenario, () => {});
-  }
-  const bar = new SingleBar({ format: '{bar} {value}/{total} {scenario}', clearOnComplete: true, hideCursor: true });
-  bar.start(total, 0, { scenario: scenario.name.split(':')[0] });
-  try {
-    return await measure(scenario, () => bar.increment());
-  } finally {
-    bar.stop();
-  }
-}
-
-async function report(scenario: Scenario): Promise<string[]> {
-  const load = number(os.loadavg()[0] ?? 0);
-  const rows = await measured(scenario);
-  const cores = os.availableParallelism();
-  console.log(`\n${scenario.name}\n${scenario.how}\n${machine} | load before it ${load}`);
-  if (scenario.threads > cores) console.log(`${scenario.threads} threads on ${cores} cores: they take turns`);
-  console.log(table(scenario, rows));
-  for (const row of rows) if (row.absent) console.log(`${row.name}: not measured, ${row.absent}`);
-  return scenario.targets.map((target) => verdict(scenario, target, rows));
-}
-
-const pattern = new RegExp(process.argv[2] ?? '', 'i');
-const chosen = scenarios.filter((scenario) => pattern.test(scenario.name));
-if (chosen.length === 0) {
-  console.error(`no scenario matches ${pattern}; there are:\n${scenarios.map(({ name }) => `  ${name}`).join('\n')}`);
+try {
+  await main(parse(process.argv.slice(2)));
+} catch (error) {
+  console.error(error instanceof Misuse ? error.message : error);
   process.exitCode = 1;
 }
-const verdicts: string[] = [];
-for (const scenario of chosen) verdicts.push(...(await report(scenario)));
-if (verdicts.length > 0) console.log(`\nTargets\n${verdicts.join('\n')}`);

@@ -1,16 +1,31 @@
 import { Bench } from 'tinybench';
 
+/** How long to measure. */
+export interface Effort {
+  /** Rounds of a scenario at the most. */
+  readonly rounds: number;
+  /** Milliseconds of a round. */
+  readonly roundMs: number;
+  /** Milliseconds of running before the first round. */
+  readonly warmUpMs: number;
+}
+
+export const FULL: Effort = { rounds: Infinity, roundMs: 100, warmUpMs: 400 };
+export const QUICK: Effort = { rounds: 5, roundMs: 30, warmUpMs: 90 };
+
 /** One contestant of a scenario: three methods, be it a loop in this thread, a crew of threads or another process. */
 export interface Rival {
   readonly name: string;
   /** Starts and warms up what the rounds need; throws {@link Unavailable} where this rival cannot run. */
-  start(): void | Promise<void>;
+  start(effort: Effort): void | Promise<void>;
   /** Runs one round and returns its figure, in the unit of the scenario. */
   round(): number | Promise<number>;
   /** Ends what `start` started. */
   stop(): void | Promise<void>;
   /** What the rounds counted besides their figure, as a last column of the table. */
   remark?(): string;
+  /** Every single measurement of all rounds, where their distribution is the question; in the unit of the scenario. */
+  samples?(): readonly number[];
 }
 
 /** A limit on the figure of `subject`, or on the ratio of its figure to that of `against`. */
@@ -21,8 +36,9 @@ export interface Target {
   readonly atLeast?: number;
 }
 
-/** One question, and the rivals that answer it. Its name is a hypothesis; the first rival is ours. */
-export interface Scenario {
+/** What the results keep of a scenario. */
+export interface Question {
+  /** A title, a colon and a hypothesis. */
   readonly name: string;
   /** How it is run, in a line or two, printed under the name. */
   readonly how: string;
@@ -30,58 +46,88 @@ export interface Scenario {
   readonly better: 'less' | 'more';
   /** Threads that work at the same time: the table says so where there are fewer cores. */
   readonly threads: number;
-  readonly rounds: number;
   /** Whether "so many times better" says something about these rivals. */
   readonly compare: boolean;
+  /** Scenarios of one `curve` differ only in `x`: the report draws them as lines. */
+  readonly scaling?: Scaling;
+}
+
+export interface Scaling {
+  readonly curve: string;
+  readonly axis: string;
+  readonly x: number;
+}
+
+/** One question, and the rivals that answer it. Its name is a hypothesis; the first rival is ours. */
+export interface Scenario extends Question {
+  readonly rounds: number;
   readonly rivals: readonly Rival[];
-  readonly targets: readonly Target[];
+  /** Limits beside those of `targets.json`. */
+  readonly targets?: readonly Target[];
 }
 
 /** The figures of one rival, round by round; or the reason why there are none. */
 export interface Row {
   readonly name: string;
-  readonly figures: number[];
+  readonly figures: readonly number[];
   readonly remark: string;
   readonly absent?: string;
+  /** Of all its samples: below which value which share of them lies. */
+  readonly percentiles?: readonly Percentile[];
 }
+
+export type Percentile = readonly [share: number, value: number];
 
 /** Thrown by `start` where a rival cannot run: the message becomes its row. */
 export class Unavailable extends Error {}
 
+/** The title of a scenario, which stands before the colon of its name, and by which targets name it. */
+export const titleOf = ({ name }: { readonly name: string }): string => name.split(':')[0] ?? name;
+
 /**
  * Runs every rival of `scenario`, interleaved (A B C, A B C, ...), so that what disturbs the machine disturbs them alike
  * and a ratio can be taken round by round. `tick` is called after each round of each rival.
+ *
+ * Whoever fails becomes a row that says why; but not the first, which is ours: its error ends the run.
  */
-export async function measure(scenario: Scenario, tick: () => void): Promise<Row[]> {
+export async function measure(scenario: Scenario, tick: () => void, effort: Effort = FULL): Promise<Row[]> {
   const entries = scenario.rivals.map((rival) => ({ rival, figures: [] as number[], absent: '' }));
+  const attempt = async (entry: (typeof entries)[number], what: () => unknown) => {
+    try {
+      await what();
+    } catch (error) {
+      if (!(error instanceof Error) || (entry === entries[0] && !(error instanceof Unavailable))) throw error;
+      entry.absent = error instanceof Unavailable ? error.message : `it failed: ${error.message.split('\n')[0]}`;
+    }
+  };
   try {
-    for (const entry of entries) entry.absent = await start(entry.rival);
-    for (let round = 0; round < scenario.rounds; round++) {
-      for (const { rival, figures, absent } of entries) {
-        if (!absent) figures.push(await rival.round());
+    for (const entry of entries) await attempt(entry, () => entry.rival.start(effort));
+    for (let round = 0; round < Math.min(scenario.rounds, effort.rounds); round++) {
+      for (const entry of entries) {
+        if (!entry.absent) await attempt(entry, async () => entry.figures.push(await entry.rival.round()));
         tick();
       }
     }
-    return entries.map(({ rival, figures, absent }) => ({
-      name: rival.name,
-      figures,
-      remark: absent ? '' : (rival.remark?.() ?? ''),
-      ...(absent && { absent }),
-    }));
+    return entries.map(({ rival, figures, absent }) => row(rival, figures, absent));
   } finally {
     for (const { rival } of entries) await rival.stop();
   }
 }
 
-async function start(rival: Rival): Promise<string> {
-  try {
-    await rival.start();
-    return '';
-  } catch (error) {
-    if (error instanceof Unavailable) return error.message;
-    throw error;
-  }
+function row(rival: Rival, figures: readonly number[], absent: string): Row {
+  const { name } = rival;
+  if (absent) return { name, figures: [], remark: '', absent };
+  const samples = rival.samples?.();
+  return {
+    name,
+    figures,
+    remark: rival.remark?.() ?? '',
+    ...(samples && { percentiles: SHARES.map((share) => [share, quantile(samples, share)] as const) }),
+  };
 }
+
+/** The shares of a latency curve: as many from 90 % to 99 % as from 99 % to 99.9 %. */
+const SHARES = [0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 1];
 
 /** The value below which a share `at` of `figures` lies, interpolated. */
 export function quantile(figures: readonly number[], at: number): number {
@@ -92,34 +138,41 @@ export function quantile(figures: readonly number[], at: number): number {
   return below + (above - below) * (place - Math.floor(place));
 }
 
+/** The median figure of a row. */
+export const median = (row: Row): number => quantile(row.figures, 0.5);
+
 /** The median of the ratios `subject / against` of the rounds that ran next to each other. */
 export function ratio(subject: Row, against: Row): number {
   const ratios = subject.figures.map((figure, round) => figure / (against.figures[round] ?? Number.NaN));
-  return quantile(ratios, 0.5);
+  return quantile(
+    ratios.filter((value) => !Number.isNaN(value)),
+    0.5,
+  );
 }
 
 /** Operations that are timed together: one costs less than reading the clock does. */
 const BATCH = 10_000;
 
 /** A rival that loops in this thread, timed by tinybench; its figure is the median nanoseconds of one operation. */
-export function inThread(name: string, make: () => (operations: number) => void): Rival {
-  const bench = new Bench({ time: 30, iterations: 10, warmupTime: 500, throws: true });
-  const task = () => bench.getTask(name);
+export function inThread(name: string, make: () => (operations: number) => void, batch: number = BATCH): Rival {
+  let bench: Bench | undefined;
+  const task = () => bench?.getTask(name);
   return {
     name,
-    start() {
+    start({ roundMs, warmUpMs }) {
+      bench = new Bench({ time: roundMs / 3, iterations: 10, warmupTime: warmUpMs, throws: true });
       const loop = make();
-      bench.add(name, () => loop(BATCH), { async: false });
+      bench.add(name, () => loop(batch), { async: false });
       task()?.warmupSync();
     },
     round() {
       task()?.reset();
       const result = task()?.runSync().result;
       if (result?.state !== 'completed') throw new Error(`${name}: the round ended as ${result?.state}`);
-      return (result.latency.p50 * 1e6) / BATCH;
+      return (result.latency.p50 * 1e6) / batch;
     },
     stop() {
-      bench.remove(name);
+      bench?.remove(name);
     },
   };
 }

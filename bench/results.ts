@@ -1,0 +1,110 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Misuse } from './options.ts';
+import { type Question, type Row, titleOf } from './scenario.ts';
+
+/** A scenario as it was measured. */
+export interface Measured extends Question {
+  /** Average number of runnable threads in the minute before it. */
+  readonly load: number;
+  readonly rows: readonly Row[];
+}
+
+export interface Machine {
+  readonly cpu: string;
+  readonly cores: number;
+  readonly node: string;
+  readonly v8: string;
+  readonly system: string;
+  readonly commit: string;
+}
+
+/** What a run leaves behind, as a file too. */
+export interface Results {
+  readonly format: 1;
+  readonly date: string;
+  readonly command: string;
+  readonly quick: boolean;
+  readonly machine: Machine;
+  readonly scenarios: readonly Measured[];
+}
+
+/** The folder of the sources; this file runs in `dist/bench/`. */
+export const folder: string = fileURLToPath(new URL('../../bench/', import.meta.url));
+
+export function machine(): Machine {
+  return {
+    cpu: os.cpus()[0]?.model.trim() ?? 'unknown CPU',
+    cores: os.availableParallelism(),
+    node: process.versions.node,
+    v8: process.versions.v8,
+    system: `${os.type()} ${os.release()} ${os.arch()}`,
+    commit: commit(),
+  };
+}
+
+function git(...args: string[]): string {
+  return execFileSync('git', args, { cwd: folder, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+}
+
+function commit(): string {
+  try {
+    const changed = git('status', '--porcelain', '--', ':/lib', ':/bench/*.ts', ':/package-lock.json');
+    return git('rev-parse', '--short', 'HEAD') + (changed && '-dirty');
+  } catch {
+    return 'unknown';
+  }
+}
+
+/** The line above every table. */
+export const describe = ({ cpu, cores, node, v8, system, commit }: Machine): string =>
+  `${cpu}, ${cores} cores | Node ${node} (V8 ${v8}) | ${system} | commit ${commit}`;
+
+/** The command that measures one scenario. */
+export const commandFor = (scenario: Question): string => `npm run bench -- --only '^${titleOf(scenario)}:'`;
+
+/** What a chart and a table have to say about a scenario that has more threads than there are cores. */
+export function crowded({ threads }: Question, { cores }: Machine): string | undefined {
+  return threads > cores ? `${threads} threads on ${cores} cores: they take turns` : undefined;
+}
+
+/** `bench/results/2026-11-24-amd-epyc-node20.json`; a quick run, and one of a changed tree, say so in their name. */
+export function fileFor({ date, machine, quick }: Results): string {
+  const cpu = machine.cpu
+    .toLowerCase()
+    .replaceAll(/\(.*?\)|processor|cpu|@.*$/g, ' ')
+    .replaceAll(/[^a-z0-9]+/g, '-')
+    .replaceAll(/^-|-$/g, '');
+  return `${folder}results/${date.slice(0, 10)}-${cpu}-node${machine.node.split('.')[0]}${quick ? '-quick' : ''}.json`;
+}
+
+export function save(results: Results, file: string): void {
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, `${JSON.stringify(results, digits, 1)}\n`);
+}
+
+/** Six digits are more than any figure here deserves. */
+const digits = (_key: string, value: unknown): unknown =>
+  typeof value === 'number' ? Number(value.toPrecision(6)) : value;
+
+/** Throws an error that names `file` where it is none of ours. */
+export function load(file: string): Results {
+  let results: Partial<Results>;
+  try {
+    results = JSON.parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    throw new Misuse(`${file} cannot be read as results: ${error instanceof Error ? error.message : error}`);
+  }
+  if (results?.format !== 1 || !Array.isArray(results.scenarios)) {
+    throw new Misuse(`${file} holds no results of format 1; npm run bench writes them`);
+  }
+  return results as Results;
+}
+
+/** The row called `name` in the scenario called `title`. */
+export function find({ scenarios }: Results, title: string, name: string): Row | undefined {
+  return scenarios.find((scenario) => titleOf(scenario) === title)?.rows.find((row) => row.name === name);
+}

@@ -1,0 +1,8 @@
+import { locks } from './locks.bench.ts';
+import { memory } from './memory.bench.ts';
+import { primitives } from './primitives.bench.ts';
+import { queues } from './queues.bench.ts';
+import type { Scenario } from './scenario.ts';
+
+/** All scenarios, in the order in which they are run and reported. */
+export const scenarios: readonly Scenario[] = [...locks, ...primitives, ...queues, ...memory];

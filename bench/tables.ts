@@ -1,0 +1,48 @@
+import { Table } from 'console-table-printer';
+import { crowded, describe, type Machine, type Measured, type Results } from './results.ts';
+import { median } from './scenario.ts';
+import { comparison, headline, number, ranked, sinceThen, spread } from './words.ts';
+
+/** A scenario as text: what it is, who is first, the table, and who is absent and why. */
+export function text(scenario: Measured, machine: Machine, baseline?: Results): string {
+  const { name, how, load, rows } = scenario;
+  return [
+    `\n${name}\n${how}\n${describe(machine)} | load before it ${number(load)}`,
+    crowded(scenario, machine),
+    headline(scenario),
+    table(scenario, baseline),
+    ...rows.flatMap((row) => (row.absent ? [`${row.name}: not measured, ${row.absent}`] : [])),
+  ]
+    .filter(Boolean)
+    .join('\n');
+}
+
+function table(scenario: Measured, baseline?: Results): string {
+  const { unit, compare, rows } = scenario;
+  const best = ranked(scenario);
+  const [ours] = rows;
+  const remarks = best.some(({ remark }) => remark);
+  const printed = new Table({ shouldDisableColors: true, defaultColumnOptions: { alignment: 'right' } });
+  printed.addColumn({ name: 'rival', alignment: 'left' });
+  for (const row of best) {
+    printed.addRow({
+      rival: row.name,
+      [unit]: number(median(row)),
+      'middle half of the rounds': spread(row),
+      ...percentiles(row.percentiles),
+      ...(compare && ours && !ours.absent && { [`against ${ours.name}`]: comparison(scenario, row, ours) }),
+      ...(baseline && { 'better than then': sinceThen(scenario, row, baseline) }),
+      ...(remarks && { remark: row.remark }),
+    });
+  }
+  return printed.render();
+}
+
+function percentiles(known: readonly (readonly [number, number])[] | undefined): Record<string, string> {
+  const shown = [0.5, 0.99, 0.999];
+  return Object.fromEntries(
+    (known ?? [])
+      .filter(([share]) => shown.includes(share))
+      .map(([share, value]) => [`p${share * 100}`, number(value)]),
+  );
+}
