@@ -2,32 +2,67 @@
  * Numbers: items that travel inside the slots of a ring, of 32 bits in the slot's word (`Words`) or of 64 bits behind it
  * (`Wides`).
  */
-import { BATCH, THREAD_BATCH, THREAD_MAIL } from '../kernel/layout.ts';
+import { BATCH, DONE, QUEUE_GETTERS, QUEUE_PUTTERS, THREAD_BATCH, THREAD_MAIL, WAKE } from '../kernel/layout.ts';
 import type { Kernel } from '../memory/kernel.ts';
 import type { Place } from '../memory/region.ts';
+import type { Parker } from '../memory/wait.ts';
 import { type Codec, refuse } from './codec.ts';
-import type { Letter, Payloads } from './payload.ts';
+import type { Letter, Payloads, Prompt } from './payload.ts';
 
-abstract class Numbers<T> {
-  protected readonly kernel: Kernel;
+export abstract class Numbers<T> implements Prompt<T> {
+  protected readonly offset: number;
+  protected readonly serial: number;
   protected readonly record: number;
-  protected readonly place: Place;
-  protected readonly codec: Codec<T>;
-  protected readonly accepts: (value: T) => boolean;
+  readonly #codec: Codec<T>;
+  readonly #accepts: (value: T) => boolean;
+  readonly #parker: Parker;
+  readonly #get: Kernel['ringGet'];
+  readonly #getMany: Kernel['ringGetMany'];
+  readonly #mail: number;
+  readonly #batch: number;
+  readonly #done = DONE; // an import costs a load more for each comparison
   readonly lacking = 0;
 
-  constructor(place: Place, codec: Codec<T>) {
-    this.kernel = place.region.kernel;
-    this.record = place.region.record;
-    this.place = place;
-    this.codec = codec;
-    this.accepts = codec.accepts ?? (() => false);
+  constructor({ region, offset, serial }: Place, codec: Codec<T>) {
+    this.offset = offset;
+    this.serial = serial;
+    this.record = region.record;
+    this.#codec = codec;
+    this.#accepts = codec.accepts ?? (() => false);
+    this.#parker = region.parker;
+    this.#get = region.kernel.ringGet;
+    this.#getMany = region.kernel.ringGetMany;
+    this.#mail = region.record + THREAD_MAIL;
+    this.#batch = region.record + THREAD_BATCH;
   }
 
   /** Writes a number into the mail or the batch. */
   protected abstract store(at: number, value: T): void;
   /** Reads it from there. */
   protected abstract load(at: number): T;
+
+  abstract write(value: T): Letter;
+  abstract send(letter: Letter, value: T): number;
+
+  protected check(value: T): void {
+    if (!this.#accepts(value)) refuse(this.#codec, value);
+  }
+
+  putNow(value: T): boolean {
+    const said = this.send(this.write(value), value);
+    return said === this.#done || this.#woke(said, QUEUE_GETTERS);
+  }
+
+  takeNow(): boolean {
+    const said = this.#get(this.offset, this.serial, this.record);
+    return said === this.#done || this.#woke(said, QUEUE_PUTTERS);
+  }
+
+  #woke(said: number, set: number): boolean {
+    if (said !== WAKE) return false;
+    this.#parker.wake(this.offset + set);
+    return true;
+  }
 
   hasRoom(): boolean {
     return true;
@@ -37,12 +72,12 @@ abstract class Numbers<T> {
 
   writeMany(values: ArrayLike<T>, from: number): number {
     const count = Math.min(BATCH, values.length - from);
-    let at = this.record + THREAD_BATCH;
+    let at = this.#batch;
     for (let i = from; i < from + count; i++, at += 8) {
       const value = values[i] as T;
-      if (!this.accepts(value)) {
+      if (!this.#accepts(value)) {
         if (i > from) return i - from; // what is before it goes first, then it is refused by itself
-        refuse(this.codec, value);
+        refuse(this.#codec, value);
       }
       this.store(at, value);
     }
@@ -54,17 +89,16 @@ abstract class Numbers<T> {
   clear(): void {}
 
   take(): number {
-    return this.kernel.ringGet(this.place.offset, this.place.serial, this.record);
+    return this.#get(this.offset, this.serial, this.record);
   }
 
   read(): T {
-    return this.load(this.record + THREAD_MAIL);
+    return this.load(this.#mail);
   }
 
   readMany(items: T[], most: number): number {
-    const { offset, serial } = this.place;
-    const count = this.kernel.ringGetMany(offset, serial, this.record, Math.min(most, BATCH));
-    for (let i = 0, at = this.record + THREAD_BATCH; i < count; i++, at += 8) items.push(this.load(at));
+    const count = this.#getMany(this.offset, this.serial, this.record, Math.min(most, BATCH));
+    for (let i = 0, at = this.#batch; i < count; i++, at += 8) items.push(this.load(at));
     return count;
   }
 }
@@ -74,25 +108,21 @@ export class Words extends Numbers<number> implements Payloads<number> {
   readonly #put: Kernel['ringPut'];
   readonly #i32: Int32Array;
   readonly #unsigned: boolean;
-  readonly #offset: number;
-  readonly #serial: number;
 
   constructor(place: Place, codec: Codec<number>) {
     super(place, codec);
     this.#put = place.region.kernel.ringPut;
     this.#i32 = place.region.i32;
     this.#unsigned = codec.inline === 'u32';
-    this.#offset = place.offset;
-    this.#serial = place.serial;
   }
 
   write(value: number): Letter {
-    if (!this.accepts(value)) refuse(this.codec, value);
+    this.check(value);
     return value;
   }
 
   send(letter: Letter): number {
-    return this.#put(this.#offset, this.#serial, letter);
+    return this.#put(this.offset, this.serial, letter);
   }
 
   protected store(at: number, value: number): void {
@@ -107,24 +137,28 @@ export class Words extends Numbers<number> implements Payloads<number> {
 
 /** `f64` and `i64`. */
 export class Wides<T extends number | bigint> extends Numbers<T> implements Payloads<T> {
+  readonly #put: Kernel['ringPutWide'];
   readonly #words: Float64Array | BigInt64Array;
+  readonly #mail: number;
   readonly #owner: number;
 
   constructor(place: Place, codec: Codec<T>) {
     super(place, codec);
-    const { f64, i64, slot } = place.region;
+    const { f64, i64, kernel, record, slot } = place.region;
+    this.#put = kernel.ringPutWide;
     this.#words = codec.inline === 'f64' ? f64 : i64;
+    this.#mail = record + THREAD_MAIL;
     this.#owner = slot + 1;
   }
 
   write(value: T): Letter {
-    if (!this.accepts(value)) refuse(this.codec, value);
+    this.check(value);
     return 0;
   }
 
   send(_letter: Letter, value: T): number {
-    this.store(this.record + THREAD_MAIL, value);
-    return this.kernel.ringPutWide(this.place.offset, this.place.serial, this.record, this.#owner);
+    this.store(this.#mail, value);
+    return this.#put(this.offset, this.serial, this.record, this.#owner);
   }
 
   protected store(at: number, value: T): void {

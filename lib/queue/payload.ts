@@ -34,3 +34,12 @@ export interface Payloads<T> {
   /** Takes up to `most` items, and appends them: how many, or what the kernel says. */
   readMany(items: T[], most: number): number;
 }
+
+/** Payloads of a fixed size, which are put and taken in one step when nobody has to wait. */
+export interface Prompt<T> {
+  /** Puts an item, and wakes a consumer that waits; false when it is to be put the long way, which finds out why. */
+  putNow(value: T): boolean;
+  /** Takes an item, which `read` then returns, and wakes a producer that waits; false as above. */
+  takeNow(): boolean;
+  read(): T;
+}

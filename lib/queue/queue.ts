@@ -49,8 +49,8 @@ import {
 } from '../memory/wait.ts';
 import { type Codec, codec as codecs } from './codec.ts';
 import { Messages } from './messages.ts';
-import { Wides, Words } from './numbers.ts';
-import type { Letter, Payloads } from './payload.ts';
+import { Numbers, Wides, Words } from './numbers.ts';
+import type { Letter, Payloads, Prompt } from './payload.ts';
 
 const MAX_CAPACITY = 2 ** 24;
 const MAX_BLOCK_BYTES = 2 ** 24;
@@ -87,6 +87,7 @@ export class Queue<T = unknown> extends SharedObject {
   readonly #kernel: Kernel;
   readonly #parker: Parker;
   readonly #payloads: Payloads<T>;
+  readonly #prompt: Prompt<T> | undefined; // the same, when they are numbers
   readonly #getters: number;
   readonly #putters: number;
 
@@ -102,12 +103,14 @@ export class Queue<T = unknown> extends SharedObject {
     this.#parker = region.parker;
     const codec = CODECS[region.i32[(offset + QUEUE_CODEC) >> 2] ?? 0] as Codec<T>;
     this.#payloads = payloadsOf(this, codec);
+    this.#prompt = this.#payloads instanceof Numbers ? this.#payloads : undefined;
     this.#getters = offset + QUEUE_GETTERS;
     this.#putters = offset + QUEUE_PUTTERS;
   }
 
   /** Puts an item; blocks while the queue is full. Throws TimeoutError, ClosedError, CodecError, MessageTooLargeError. */
   put(value: T, options?: WaitOptions): void {
+    if (options === undefined && this.#putNow(value)) return;
     const timeout = requireWaitOptions(options);
     const letter = this.#isBehind() ? AGAIN : this.#payloads.write(value);
     if (letter !== AGAIN && (this.#send(letter, value) || this.#sendSoon(letter, value))) return;
@@ -116,11 +119,17 @@ export class Queue<T = unknown> extends SharedObject {
 
   /** Puts an item if there is room; never waits. Throws as `put`. */
   tryPut(value: T): boolean {
+    if (this.#putNow(value)) return true;
     const letter = this.#isBehind() ? AGAIN : this.#payloads.write(value);
     if (letter === AGAIN) return false;
     const sent = this.#send(letter, value);
     if (!sent) this.#payloads.drop(letter);
     return sent;
+  }
+
+  /** The short way of a number, behind no promise of this thread; false when it must take the long one. */
+  #putNow(value: T): boolean {
+    return this.#prompt !== undefined && !this.#parker.hasWaiters(this.#putters) && this.#prompt.putNow(value);
   }
 
   /**
@@ -233,6 +242,7 @@ export class Queue<T = unknown> extends SharedObject {
 
   /** Takes the oldest item; blocks while the queue is empty. Throws TimeoutError, and ClosedError once it is closed and drained. */
   get(options?: WaitOptions): T {
+    if (options === undefined && this.#prompt?.takeNow()) return this.#prompt.read();
     const item = this.#take(requireWaitOptions(options));
     if (item === ENDED) throw this.#refused(CLOSED);
     return item;
@@ -240,6 +250,7 @@ export class Queue<T = unknown> extends SharedObject {
 
   /** Takes the oldest item, or returns `undefined` when there is none; never waits. Throws ClosedError as `get`. */
   tryGet(): T | undefined {
+    if (this.#prompt?.takeNow()) return this.#prompt.read();
     const item = this.#tryTake();
     if (item === ENDED) throw this.#refused(CLOSED);
     return item === AGAIN ? undefined : item;
