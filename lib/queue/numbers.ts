@@ -40,6 +40,10 @@ export abstract class Numbers<T> implements Prompt<T> {
   protected abstract store(at: number, value: T): void;
   /** Reads it from there. */
   protected abstract load(at: number): T;
+  /** Writes numbers of which none needs a look, since their array holds no others; false when it may. */
+  protected abstract storeAll(at: number, values: ArrayLike<T>, from: number, count: number): boolean;
+  /** Appends numbers of the batch: to a length that is set first, since an array that grows by each one costs four times as much. */
+  protected abstract loadAll(at: number, items: T[], count: number): void;
 
   abstract write(value: T): Letter;
   abstract send(letter: Letter, value: T): number;
@@ -72,6 +76,7 @@ export abstract class Numbers<T> implements Prompt<T> {
 
   writeMany(values: ArrayLike<T>, from: number): number {
     const count = Math.min(BATCH, values.length - from);
+    if (this.storeAll(this.#batch, values, from, count)) return count;
     let at = this.#batch;
     for (let i = from; i < from + count; i++, at += 8) {
       const value = values[i] as T;
@@ -98,7 +103,7 @@ export abstract class Numbers<T> implements Prompt<T> {
 
   readMany(items: T[], most: number): number {
     const count = this.#getMany(this.offset, this.serial, this.record, Math.min(most, BATCH));
-    for (let i = 0, at = this.#batch; i < count; i++, at += 8) items.push(this.load(at));
+    if (count > 0) this.loadAll(this.#batch, items, count);
     return count;
   }
 }
@@ -132,6 +137,24 @@ export class Words extends Numbers<number> implements Payloads<number> {
   protected load(at: number): number {
     const value = this.#i32[at >> 2] as number;
     return this.#unsigned ? value >>> 0 : value;
+  }
+
+  protected storeAll(at: number, values: ArrayLike<number>, from: number, count: number): boolean {
+    if (!(this.#unsigned ? values instanceof Uint32Array : values instanceof Int32Array)) return false;
+    const i32 = this.#i32;
+    for (let i = from, to = at >> 2; i < from + count; i++, to += 2) i32[to] = values[i] as number;
+    return true;
+  }
+
+  protected loadAll(at: number, items: number[], count: number): void {
+    const i32 = this.#i32;
+    const unsigned = this.#unsigned;
+    const from = items.length;
+    items.length += count;
+    for (let i = from, word = at >> 2; i < from + count; i++, word += 2) {
+      const value = i32[word] as number;
+      items[i] = unsigned ? value >>> 0 : value;
+    }
   }
 }
 
@@ -167,5 +190,19 @@ export class Wides<T extends number | bigint> extends Numbers<T> implements Payl
 
   protected load(at: number): T {
     return this.#words[at >> 3] as T;
+  }
+
+  protected storeAll(at: number, values: ArrayLike<T>, from: number, count: number): boolean {
+    const words = this.#words;
+    if (!(values instanceof (words.constructor as Float64ArrayConstructor | BigInt64ArrayConstructor))) return false;
+    for (let i = from, to = at >> 3; i < from + count; i++, to++) words[to] = values[i] as T;
+    return true;
+  }
+
+  protected loadAll(at: number, items: T[], count: number): void {
+    const words = this.#words;
+    const from = items.length;
+    items.length += count;
+    for (let i = from, word = at >> 3; i < from + count; i++, word++) items[i] = words[word] as T;
   }
 }
