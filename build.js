@@ -22,6 +22,7 @@ const kernelSources = [
   'lib/kernel/value.ts',
   'lib/kernel/ring.ts',
   'lib/kernel/blocks.ts',
+  'lib/kernel/redelivery.ts',
   'lib/kernel/pipe.ts',
   'lib/kernel/broadcast.ts',
 ];

@@ -1,48 +1,23 @@
-import diagnostics from 'node:diagnostics_channel';
 import { Worker } from 'node:worker_threads';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { REGION_THREADS_AT, THREAD_BYTES } from '../lib/kernel/layout.ts';
 import { BrokenBarrierError, OwnerDiedError } from '../lib/memory/errors.ts';
-import { share } from '../lib/memory/handles.ts';
-import { type Death, Region, supervise } from '../lib/memory/region.ts';
+import { Region, supervise } from '../lib/memory/region.ts';
 import { codec } from '../lib/queue/codec.ts';
 import { Queue } from '../lib/queue/queue.ts';
 import { Barrier } from '../lib/sync/barrier.ts';
 import { Mutex } from '../lib/sync/mutex.ts';
 import { RwLock } from '../lib/sync/rwlock.ts';
 import { Semaphore } from '../lib/sync/semaphore.ts';
-import type { Order } from './kit/crew.ts';
 import { reasonOf } from './kit/pools.ts';
 import { random } from './kit/random.ts';
 import { ENTERED, newGate } from './kit/tasks.ts';
 import { until } from './kit/until.ts';
-
-const dying = new URL('./kit/dying.js', import.meta.url);
-const deaths: Death[] = [];
-diagnostics.subscribe('ringfence:death', (death) => deaths.push(death as Death));
+import { deaths, kill, victim } from './kit/victims.ts';
 
 function newRegion(threads = 8): Region {
   return new Region({ bytes: 2 ** 20, threads });
-}
-
-/** A thread that runs `name(args, index)` of kit/dying.ts until it is terminated. */
-async function victim(name: string, args: object, index = 0): Promise<Worker> {
-  const order: Order = { module: dying.href, name, index, args: share(args) };
-  const worker = new Worker(new URL('./kit/crew-worker.js', import.meta.url), { workerData: order });
-  supervise(worker);
-  await new Promise((resolve) => worker.once('message', resolve));
-  worker.postMessage('go');
-  return worker;
-}
-
-/** Terminates a thread that has come so far, and gives what was repaired. */
-async function kill(worker: Worker): Promise<Death['repairs']> {
-  const id = worker.threadId;
-  await worker.terminate();
-  const death = deaths.find(({ thread }) => thread === id);
-  assert.ok(death, 'the channel told of it');
-  return death.repairs;
 }
 
 test('what a dead thread held goes back or is known as that, and the channel says how much', async () => {

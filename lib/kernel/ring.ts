@@ -41,6 +41,7 @@
  */
 import {
   BATCH,
+  BLOCK_ORDER,
   BLOCK_STATE,
   BUSY,
   CLAIM_SHIFT,
@@ -263,7 +264,7 @@ export function ringGet(q: usize, serial: i32, me: usize): i32 {
   }
 }
 
-/** As ringGet, of a queue whose items are blocks: the mail is the address of a block that `owner` now owns. */
+/** As ringGet, of a queue whose items are blocks: the mail is the address of a block that `owner`, or `owner | TAKEN`, now owns. */
 export function ringGetBlock(q: usize, serial: i32, me: usize, owner: i32): i32 {
   if (load<i32>(q, OBJECT_SERIAL) !== serial) return FREED;
   while (true) {
@@ -274,6 +275,7 @@ export function ringGetBlock(q: usize, serial: i32, me: usize, owner: i32): i32 
       const mine = atomic.cmpxchg<i32>(<usize>block, head | 1, owner << 1, BLOCK_STATE) === (head | 1);
       atomic.cmpxchg<i32>(q, head, head + 2, QUEUE_HEAD);
       if (!mine) continue;
+      store<i32>(<usize>block, head, BLOCK_ORDER);
       store<i64>(me, <i64>block, THREAD_MAIL);
       return said(q + QUEUE_PUTTERS);
     }

@@ -64,6 +64,9 @@ export interface Kernel {
   blockClaim(queue: number, serial: number, owner: number, from: number): number;
   blockAt(queue: number, index: number): number;
   blockFree(block: number): void;
+  blockTake(queue: number, serial: number, me: number, taker: number): number;
+  blockAcknowledge(block: number, owner: number): void;
+  blockReturn(queue: number, owner: number): number;
   rlock(mutex: number, held: number): number;
   rlockAgain(mutex: number, held: number): number;
   runlock(mutex: number, held: number): number;

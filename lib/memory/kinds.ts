@@ -4,6 +4,7 @@
 import {
   BARRIER_PARTIES,
   BARRIER_WAITERS,
+  BLOCK_STATE,
   BROADCAST_PUBLISHERS,
   BROKEN,
   CONDITION_WAITERS,
@@ -30,16 +31,19 @@ import {
   OBJECT_NAME,
   OBJECT_SERIAL,
   OWNER_DIED,
+  QUEUE_BLOCKS,
   QUEUE_GETTERS,
   QUEUE_HEAD,
   QUEUE_JOINERS,
   QUEUE_LIMIT,
   QUEUE_PUTTERS,
+  QUEUE_REDELIVERS,
   RW_DRAINING,
   RW_READERS,
   RW_SLOTS,
   SEMAPHORE_WAITERS,
   SUBSCRIPTION_WAITERS,
+  TAKEN,
   WAKE,
 } from '../kernel/layout.ts';
 import type { Kernel } from './kernel.ts';
@@ -51,7 +55,16 @@ export type Details = Readonly<Record<string, number | boolean | readonly number
 export type Repairs = Readonly<
   Partial<
     Record<
-      'locks' | 'reads' | 'permits' | 'barriers' | 'notifications' | 'claims' | 'blocks' | 'pieces' | 'ends',
+      | 'locks'
+      | 'reads'
+      | 'permits'
+      | 'barriers'
+      | 'notifications'
+      | 'claims'
+      | 'blocks'
+      | 'returned'
+      | 'pieces'
+      | 'ends',
       number
     >
   >
@@ -163,13 +176,22 @@ function rwDetails(kernel: Kernel, offset: number): Details {
 function queueDetails(kernel: Kernel, offset: number): Details {
   const got = kernel.peek(offset + QUEUE_HEAD) >>> 1;
   const size = kernel.ringSize(offset);
-  return {
+  const details = {
     size,
     capacity: kernel.peek(offset + QUEUE_LIMIT) / 2,
     put: got + size,
     got,
     closed: kernel.ringClosed(offset) !== 0,
   };
+  return kernel.peek(offset + QUEUE_REDELIVERS) === 1 ? { ...details, ...deliveryDetails(kernel, offset) } : details;
+}
+
+function deliveryDetails(kernel: Kernel, offset: number): Details {
+  const blocks = Array.from({ length: kernel.peek(offset + QUEUE_BLOCKS) }, (_, index) => index);
+  const states = blocks.map((index) => kernel.peek(kernel.blockAt(offset, index) + BLOCK_STATE));
+  const taken = states.filter((state) => (state & 1) === 0 && (state & (TAKEN << 1)) !== 0);
+  const returned = taken.filter((state) => state === TAKEN << 1).length;
+  return { unacknowledged: taken.length - returned, returned };
 }
 
 function semaphoreDetails(kernel: Kernel, offset: number): Details {

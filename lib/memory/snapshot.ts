@@ -76,6 +76,10 @@ export interface QueueSnapshot extends ObjectSnapshot {
   readonly put: number;
   readonly got: number;
   readonly closed: boolean;
+  /** Of a queue that redelivers: items that were taken and not acknowledged, */
+  readonly unacknowledged?: number;
+  /** and those which came back, and nobody has taken again. */
+  readonly returned?: number;
   readonly waitersTo: { readonly [wants in 'get' | 'put' | 'join']: readonly number[] };
 }
 
@@ -108,7 +112,7 @@ export function formatSnapshot(snapshot: RegionSnapshot): string {
     `region of ${size(bytes)}, ${size(used)} used${inArrays(others)}, at ${new Date(at).toISOString()}`,
     ...table(['slot', 'thread', 'name', 'alive', 'waits for'], threadRows(snapshot)),
     ...table(['lock', 'owner', 'waiting', ''], lockRows(snapshot)),
-    ...table(['queue', 'size', 'capacity', 'put', 'got', 'closed', 'waiting'], queueRows(snapshot)),
+    ...table(['queue', 'size', 'capacity', 'put', 'got', 'closed', 'waiting', ''], queueRows(snapshot)),
     ...table(['object', 'waiting', ''], otherRows(snapshot)),
     ...table(['pool', 'threads', 'spawned', 'pending'], poolRows(snapshot)),
   ].join('\n');
@@ -131,7 +135,8 @@ function lockRows({ locks, threads }: RegionSnapshot): Row[] {
 function queueRows({ queues }: RegionSnapshot): Row[] {
   return queues.map((queue) => {
     const { size, capacity, put, got, closed } = queue;
-    return [title(queue), size, capacity, put, got, closed ? 'yes' : '', waiters(queue)];
+    const more = rest(queue, ['size', 'capacity', 'put', 'got', 'closed']);
+    return [title(queue), size, capacity, put, got, closed ? 'yes' : '', waiters(queue), more];
   });
 }
 

@@ -5,7 +5,8 @@
  * Sources: the robust futexes of Linux, for the owner that died; the burial of claims by their owner's name, iceoryx2.
  *
  * Bury  1. compare-exchange the thread's claim on its slot to mine: one buries, and nobody may have the slot yet
- *       2. the messages that it was writing, reading or about to send go back, with the pieces behind them
+ *       2. the messages that it was writing, reading or about to send go back, with the pieces behind them; those that it took
+ *          from a queue that redelivers come back to that
  *       3. each object: it waits there no more; what it held is released, or known as the lock of one who died (kinds.ts)
  *       4. the pieces that it was building go free
  *       5. everybody who waits looks again, since a wake may have died with it: between the change and the look at the set,
@@ -22,6 +23,7 @@ import {
   NO_CLAIM,
   OBJECT_KIND,
   QUEUE_BLOCKS,
+  QUEUE_REDELIVERS,
   REGION_THREADS,
   USED,
 } from '../kernel/layout.ts';
@@ -99,7 +101,9 @@ function buryMessages(ward: Ward, slot: number): Repairs {
     kernel.ringFinish(queue, count);
     claims++;
   }
-  return { claims, blocks: blocks.size, pieces };
+  const redelivering = queues.filter(({ offset }) => ward.i32[(offset + QUEUE_REDELIVERS) >> 2] === 1);
+  const returned = redelivering.reduce((sum, { offset }) => sum + kernel.blockReturn(offset, slot + 1), 0);
+  return { claims, blocks: blocks.size, returned, pieces };
 }
 
 function remainsIn({ kernel, i32, recordOf }: Ward, queue: number, slot: number): Remains {

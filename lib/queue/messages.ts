@@ -130,20 +130,24 @@ export class Messages<T> implements Payloads<T> {
   }
 
   read(): T {
-    const { i32, buffer, record } = this.#region;
-    const block = i32[(record + THREAD_MAIL) >> 2] as number;
-    const length = i32[(block + BLOCK_LENGTH) >> 2] as number;
+    const block = this.#region.i32[(this.#region.record + THREAD_MAIL) >> 2] as number;
     try {
-      if (length <= this.#blockBytes) {
-        return this.#codec.decode(buffer, block + BLOCK_DATA, block + BLOCK_DATA + length);
-      }
-      const whole = this.#gather(block, length);
-      const value = this.#codec.decode(whole, 0, length);
-      scratch = whole;
-      return value;
+      return this.decode(block);
     } finally {
       this.drop(block);
     }
+  }
+
+  protected decode(block: number): T {
+    const { i32, buffer } = this.#region;
+    const length = i32[(block + BLOCK_LENGTH) >> 2] as number;
+    if (length <= this.#blockBytes) {
+      return this.#codec.decode(buffer, block + BLOCK_DATA, block + BLOCK_DATA + length);
+    }
+    const whole = this.#gather(block, length);
+    const value = this.#codec.decode(whole, 0, length);
+    scratch = whole;
+    return value;
   }
 
   clear(): void {

@@ -24,6 +24,7 @@ import {
   QUEUE_LIMIT,
   QUEUE_MASK,
   QUEUE_PUTTERS,
+  QUEUE_REDELIVERS,
   QUEUE_SLOT_SHIFT,
   QUEUE_SLOTS,
   QUEUE_TAIL,
@@ -51,6 +52,7 @@ import { type Codec, codec as codecs } from './codec.ts';
 import { Messages } from './messages.ts';
 import { Numbers, Wides, Words } from './numbers.ts';
 import type { Letter, Payloads, Prompt } from './payload.ts';
+import { Deliveries } from './redelivery.ts';
 
 const MAX_CAPACITY = 2 ** 24;
 const MAX_BLOCK_BYTES = 2 ** 24;
@@ -64,6 +66,11 @@ export interface QueueOptions<T> extends SharedObjectOptions {
   codec?: Codec<T> | Codec<unknown> | undefined;
   /** Bytes of a message that need no further memory, 16 to 16,777,216; 240 by default. Longer messages work, more slowly. */
   blockBytes?: number | undefined;
+  /**
+   * Whether an item that a thread has taken stays that thread's until it calls `taskDone` for it: if it dies first, the item
+   * comes back, before newer ones, to whoever takes the next. False by default: the item is lost with it.
+   */
+  redeliver?: boolean | undefined;
   /** @internal Where the positions start, for the specs of the wrap. */
   position?: number;
 }
@@ -88,6 +95,7 @@ export class Queue<T = unknown> extends SharedObject {
   readonly #parker: Parker;
   readonly #payloads: Payloads<T>;
   readonly #prompt: Prompt<T> | undefined; // the same, when they are numbers
+  readonly #deliveries: Deliveries<T> | undefined; // the same, of a queue that redelivers
   readonly #getters: number;
   readonly #putters: number;
 
@@ -104,6 +112,7 @@ export class Queue<T = unknown> extends SharedObject {
     const codec = CODECS[region.i32[(offset + QUEUE_CODEC) >> 2] ?? 0] as Codec<T>;
     this.#payloads = payloadsOf(this, codec);
     this.#prompt = this.#payloads instanceof Numbers ? this.#payloads : undefined;
+    this.#deliveries = this.#payloads instanceof Deliveries ? this.#payloads : undefined;
     this.#getters = offset + QUEUE_GETTERS;
     this.#putters = offset + QUEUE_PUTTERS;
   }
@@ -331,7 +340,7 @@ export class Queue<T = unknown> extends SharedObject {
   /** Items in the queue at some instant during the call; may be stale when it returns. */
   get size(): number {
     this.region.check(this);
-    return this.#kernel.ringSize(this.offset);
+    return this.#kernel.ringSize(this.offset) + (this.#deliveries?.returned ?? 0);
   }
 
   /** Whether it was empty at some instant during the call; may be stale when it returns. */
@@ -344,10 +353,17 @@ export class Queue<T = unknown> extends SharedObject {
     return this.size >= this.capacity;
   }
 
-  /** Says that `n` items which were taken are dealt with. Throws RangeError when there are not so many. */
+  /**
+   * Says that `n` items which were taken are dealt with; of a queue that redelivers, those which this thread took first of all
+   * that it has not said this for. Throws RangeError when there are not so many.
+   */
   taskDone(n = 1): void {
     requireInteger('n', n, 1, MAX_CAPACITY);
     this.region.check(this);
+    if (this.#deliveries) {
+      this.#acknowledge(this.#deliveries, n);
+      return;
+    }
     const said = this.#kernel.ringFinish(this.offset, n);
     if (said === BUSY) {
       const open = this.#kernel.ringUnfinished(this.offset);
@@ -356,6 +372,22 @@ export class Queue<T = unknown> extends SharedObject {
       );
     }
     if (said === WAKE) this.#parker.wakeAll(this.offset + QUEUE_JOINERS);
+  }
+
+  #acknowledge(deliveries: Deliveries<T>, n: number): void {
+    const { mine } = deliveries;
+    if (mine < n) {
+      const open = `there are ${mine}`;
+      throw new RangeError(
+        `n must be at most the items of ${this.title} that this thread has taken: got ${n}, ${open}`,
+      );
+    }
+    deliveries.acknowledge(n);
+    // whoever acknowledges the last one of all sees both
+    if (mine > n || this.#kernel.ringSize(this.offset) > 0) return;
+    for (const set of [this.offset + QUEUE_JOINERS, this.#getters]) {
+      if (this.#kernel.waiting(set) && (set !== this.#getters || this.closed)) this.#parker.wakeAll(set);
+    }
   }
 
   /** Blocks until `taskDone` was called for every item that was put. Throws TimeoutError. */
@@ -419,7 +451,14 @@ export class Queue<T = unknown> extends SharedObject {
 
   #notTaken(said: number): typeof AGAIN | typeof ENDED {
     if (said === FREED) throw this.#refused(said);
-    return said === CLOSED ? ENDED : AGAIN;
+    if (said !== CLOSED) return AGAIN;
+    // what others hold may come back; who holds some himself does not wait for others, who may wait for him
+    const { mine = 1, open = false } = this.#deliveries ?? {};
+    return mine === 0 && open ? AGAIN : ENDED;
+  }
+
+  #readable(): boolean {
+    return this.#kernel.ringReadable(this.offset) !== 0 || this.#deliveries?.mayHaveReturned === true;
   }
 
   #taking(): Operation<T | typeof ENDED> {
@@ -431,7 +470,7 @@ export class Queue<T = unknown> extends SharedObject {
       what: `get from ${this.title}`,
       object: this,
       set: this.#getters,
-      passOn: () => this.#kernel.waiting(this.#getters) !== 0 && this.#kernel.ringReadable(this.offset) !== 0,
+      passOn: () => this.#kernel.waiting(this.#getters) !== 0 && this.#readable(),
     };
   }
 
@@ -451,7 +490,8 @@ export class Queue<T = unknown> extends SharedObject {
       set: this.offset + QUEUE_JOINERS,
       attempt: () => {
         this.region.check(this);
-        return this.#kernel.ringUnfinished(this.offset) === 0 ? undefined : AGAIN;
+        const settled = this.#deliveries?.settled ?? this.#kernel.ringUnfinished(this.offset) === 0;
+        return settled ? undefined : AGAIN;
       },
       passOn: () => false,
     };
@@ -513,7 +553,7 @@ export class Queue<T = unknown> extends SharedObject {
     return {
       object: this,
       set: this.#getters,
-      ready: () => this.#kernel.ringReadable(this.offset) !== 0,
+      ready: () => this.#readable(),
       take: () => {
         const item = this.#tryTake();
         return item === ENDED ? OVER : item;
@@ -523,6 +563,7 @@ export class Queue<T = unknown> extends SharedObject {
 }
 
 function payloadsOf<T>(place: Place, codec: Codec<T>): Payloads<T> {
+  if (place.region.i32[(place.offset + QUEUE_REDELIVERS) >> 2] === 1) return new Deliveries(place, codec);
   if (!codec.inline) return new Messages(place, codec);
   const Class = isWide(codec) ? Wides : Words;
   return new Class(place, codec as never) as unknown as Payloads<T>;
@@ -546,14 +587,16 @@ const CODECS = [
 
 function create<T>(options: QueueOptions<T>): Place {
   const { region, name } = placement(options);
-  const { capacity, blockBytes = DEFAULT_BLOCK_BYTES, position = 0 } = options;
+  const { capacity, blockBytes = DEFAULT_BLOCK_BYTES, position = 0, redeliver = false } = options;
   requireInteger('capacity', capacity, 1, MAX_CAPACITY);
   requireInteger('blockBytes', blockBytes, 16, MAX_BLOCK_BYTES);
+  if (typeof redeliver !== 'boolean') throw new TypeError(`redeliver must be true or false: got ${show(redeliver)}`);
   const number = CODECS.indexOf((options.codec ?? codecs.any) as Codec<unknown>);
   if (number < 0) throw new TypeError(`codec must be one of codec.*: got ${show(options.codec)}`);
   const slots = 2 ** Math.ceil(Math.log2(capacity + 1)); // one more than the capacity, for the closing mark
-  const shift = SLOT_SHIFT + Number(isWide(CODECS[number]));
-  const blocks = CODECS[number]?.inline ? 0 : capacity + SPARE_BLOCKS;
+  const inBlocks = redeliver || !CODECS[number]?.inline;
+  const shift = SLOT_SHIFT + Number(!inBlocks && isWide(CODECS[number]));
+  const blocks = inBlocks ? capacity * (redeliver ? 2 : 1) + SPARE_BLOCKS : 0; // those that were taken keep theirs
   const stride = Math.ceil((BLOCK_DATA + blockBytes) / 64) * 64;
   const blocksAt = Math.ceil((QUEUE_SLOTS + (slots << shift)) / 64) * 64;
   return region.create(KIND_QUEUE, blocksAt + blocks * stride, name, (offset) => {
@@ -565,6 +608,7 @@ function create<T>(options: QueueOptions<T>): Place {
       [QUEUE_BLOCK_STRIDE]: stride,
       [QUEUE_BLOCKS_AT]: offset + blocksAt,
       [QUEUE_SLOT_SHIFT]: shift,
+      [QUEUE_REDELIVERS]: Number(redeliver),
       [QUEUE_TAIL]: position,
       [QUEUE_HEAD_SEEN]: position,
       [QUEUE_HEAD]: position,

@@ -4,7 +4,7 @@ import type { Barrier } from '../../lib/sync/barrier.ts';
 import type { Mutex } from '../../lib/sync/mutex.ts';
 import type { RwLock } from '../../lib/sync/rwlock.ts';
 import type { Semaphore } from '../../lib/sync/semaphore.ts';
-import { ENTERED, type Gate } from './tasks.ts';
+import { ENTERED, type Gate, OPEN } from './tasks.ts';
 
 // What the threads of supervisor.spec do until they are terminated.
 
@@ -50,6 +50,38 @@ export function buildForever({ region, gate }: { region: Region; gate: Gate }): 
   hang(gate);
 }
 
+export interface Shift {
+  readonly queue: Queue<unknown>;
+  /** How many it takes, and for how many of these it says that they are done. */
+  readonly takes: number;
+  readonly done: number;
+  readonly gate: Gate;
+}
+
+/** Takes items, acknowledges the first of them, and hangs. */
+export function takeSome({ queue, takes, done, gate }: Shift): void {
+  for (let n = 0; n < takes; n++) queue.get();
+  if (done > 0) queue.taskDone(done);
+  hang(gate);
+}
+
+/** Takes items, says so, waits for a word, acknowledges all, and ends. */
+export function takeAndEnd({ queue, takes, gate }: Shift): void {
+  for (let n = 0; n < takes; n++) queue.get();
+  Atomics.add(gate, ENTERED, 1);
+  Atomics.wait(gate, OPEN, 0);
+  queue.taskDone(takes);
+}
+
+/** Takes numbers until the queue has ended for good, and counts each. */
+export function takeAll({ queue, seen, gate }: Shift & { seen: Int32Array }): void {
+  Atomics.add(gate, ENTERED, 1);
+  for (const item of queue) {
+    Atomics.add(seen, item as number, 1);
+    queue.taskDone();
+  }
+}
+
 export interface Storm {
   readonly queue: Queue<Uint8Array>;
   readonly mutex: Mutex;
@@ -90,4 +122,11 @@ function patiently(act: () => void): void {
     const { code } = error as { code?: string };
     if (code !== 'ERR_TIMEOUT' && code !== 'ERR_OWNER_DIED') throw error;
   }
+}
+
+/** Takes items, acknowledges the first, and ends its thread. */
+export function takeAndExit({ queue, takes }: Shift): void {
+  for (let n = 0; n < takes; n++) queue.get();
+  queue.taskDone();
+  process.exit();
 }
