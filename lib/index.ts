@@ -29,6 +29,7 @@ export {
 } from './memory/snapshot.ts';
 export type { AsyncWaitOptions, WaitOptions } from './memory/wait.ts';
 export { Pool } from './pool/pool.ts';
+export { taskSignal } from './pool/signal.ts';
 export { Thread } from './pool/thread.ts';
 export { Broadcast, type BroadcastOptions } from './queue/broadcast.ts';
 export { type Codec, codec } from './queue/codec.ts';

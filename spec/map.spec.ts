@@ -253,7 +253,7 @@ test('an abort ends the iteration at once with its reason, though tasks run and 
   const pool = newPool();
   const gate = newGate();
   const aborter = new AbortController();
-  const running = toArray(pool.map([gate, gate], { name: 'spin', signal: aborter.signal }));
+  const running = toArray(pool.map([gate, gate], { name: 'spin', signal: aborter.signal, terminate: true }));
   await until(() => Atomics.load(gate, ENTERED) === 1);
   aborter.abort(new Error('enough'));
   assert.is((await reasonOf(running)).message, 'enough');

@@ -134,9 +134,9 @@ test('the region hears of the exit of every thread once, whatever its end', asyn
     threadExited.call(region, id);
   };
   const pool = newPool({ region, threads: 2 });
-  const gate = newGate();
+  const gate = region.array(Int32Array, 2); // other shared memory is fetched by the thread, in a later turn
   const aborter = new AbortController();
-  const spinning = reasonOf(pool.run(gate, { name: 'spin', signal: aborter.signal }));
+  const spinning = reasonOf(pool.run(gate, { name: 'spin', signal: aborter.signal, terminate: true }));
   // This turn of the event loop lasts until the task has begun: it hears of no thread by an event.
   while (Atomics.load(gate, ENTERED) === 0);
   aborter.abort();
@@ -154,7 +154,7 @@ test('an abort right before close leaves no thread behind', async () => {
     const pool = newPool({ threads: 2 });
     const gate = newGate();
     const aborter = new AbortController();
-    const aborted = reasonOf(pool.run(gate, { name: 'spin', signal: aborter.signal }));
+    const aborted = reasonOf(pool.run(gate, { name: 'spin', signal: aborter.signal, terminate: true }));
     if (round > 0) await until(() => Atomics.load(gate, ENTERED) === 1);
     aborter.abort();
     await pool.close();

@@ -201,7 +201,7 @@ test('the slots of threads that ended are free again, whatever their end', async
     await reasonOf(pool.spawn('die', 'exit').join());
     const gate = newGate();
     const aborter = new AbortController();
-    const spinning = reasonOf(pool.run(gate, { name: 'spin', signal: aborter.signal }));
+    const spinning = reasonOf(pool.run(gate, { name: 'spin', signal: aborter.signal, terminate: true }));
     const thread = pool.spawn('spin', gate);
     await until(() => Atomics.load(gate, ENTERED) === 2);
     aborter.abort();

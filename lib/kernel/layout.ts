@@ -261,3 +261,47 @@ export const BLOCK_FREE = 0;
 export const TAKEN = 0x800; // beside an owner: it took the item and has not acknowledged it; without: it came back
 export const NO_BLOCK = -1; // what a claim says when none is free
 export const SPARE_BLOCKS = 16; // beside the capacity: for those who encode or decode just now
+
+// Tasks of a pool, in an array: a line for each of its threads, the names of functions, and a record for each task
+export const LINE_SPINNING = 8; // 1 while the thread looks for a task again and again: nobody need be woken
+export const LINE_SLOT = 12; // slot + 1 of the thread, once it takes tasks
+export const LINE_SEEKING = 16; // 1 while it takes one from the ring: which one is in its mail, or NO_TASK
+export const LINE_TAKEN = 20; // 1 + the task that it took and has not begun, or 0
+export const LINE_BYTES = 64;
+export const NO_TASK = -1;
+export const TASK_NAMES = 64; // names of functions; each is one length byte, then UTF-8
+export const TASK_NAME_BYTES = 64;
+export const TASK_NAME = 0; // record: the place of the function's name in that list,
+export const TASK_ALONE = 4; // 1 when its thread shall run nothing else meanwhile,
+export const TASK_STATE = 8; // of the states below,
+export const TASK_FORM = 12; // and forms: of the payload, then of the result
+export const TASK_LENGTH = 16; // its bytes
+export const TASK_LONG = 20; // address of the piece with a long payload, or 0
+export const TASK_RESULT = 24; // address of the piece with a long result, or 0
+export const TASK_STATUS = 28; // of those below; when it is not NOT_ENDED the thread has written all of the result
+export const TASK_BEGAN = 32; // 64 bits: when, in ms
+export const TASK_ENDED = 40;
+export const TASK_NUMBER = 48;
+export const TASK_DATA = 64;
+export const TASK_BYTES = 256;
+
+// State of a task: the lower bits; above them the place of the thread that began it
+export const TASK_FREE = 0;
+export const TASK_QUEUED = 1; // in the ring, or taken from it and not begun
+export const TASK_CANCELLED = 2; // whoever takes it shall give it back
+export const TASK_BEGUN = 3;
+export const TASK_ABORTED = 4; // begun, and nobody waits for it any more
+export const TASK_PHASE = 7; // mask
+export const TASK_PLACE_SHIFT = 3;
+
+// Form of a payload or result
+export const AS_NUMBER = 1; // in TASK_NUMBER
+export const AS_BYTES = 2; // TASK_LENGTH bytes in TASK_DATA
+export const AS_PIECE = 3; // TASK_LENGTH bytes in a piece of the region
+export const AS_MESSAGE = 4; // by postMessage, when the thread asks for it
+
+// How a task ended
+export const NOT_ENDED = 0;
+export const RETURNED = 1;
+export const THREW = 2;
+export const NOT_RUN = 3; // it was cancelled, or its payload could not be sent

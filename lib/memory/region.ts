@@ -476,6 +476,11 @@ export class Region {
     return -1;
   }
 
+  /** @internal Address of the record of a slot. */
+  recordAt(slot: number): number {
+    return this.#recordOf(slot);
+  }
+
   /** @internal How often the slot was given back. */
   generation(slot: number): number {
     return this.i32[(this.#recordOf(slot) + THREAD_GENERATION) >> 2] ?? 0;

@@ -51,6 +51,8 @@ export interface RunOptions extends AsyncWaitOptions {
   name?: string | undefined;
   /** What moves to the thread and is no longer usable here, as in `postMessage`. */
   transferList?: readonly Transferable[] | undefined;
+  /** Whether an abort or a timeout ends the thread of the task, if it runs; false by default. */
+  terminate?: boolean | undefined;
 }
 
 /** Options of `pool.map`. */
@@ -66,9 +68,12 @@ export interface MapOptions {
   inFlight?: number | undefined;
   /** Its abort ends the iteration with `signal.reason`. */
   signal?: AbortSignal | undefined;
+  /** Whether the abort ends the threads of the tasks that run; false by default. */
+  terminate?: boolean | undefined;
 }
 
 const MOST_THREADS = 1024;
+const ATOMICS: readonly unknown[] = ['sync', 'async', 'disabled'];
 const URL_LIKE = /^(file|data|https?|node|blob):/;
 
 /** The URL of a worker module, from a URL or a path; throws if there is no such file. */
@@ -94,10 +99,13 @@ export function piscinaOptions(options: PoolOptions): PiscinaOptions {
     if (key in options) throw new TypeError(`${key} is no option of Pool: use ${instead}`);
   }
   const { threads, region: _, name: __, ...passed } = options;
+  if (passed.atomics !== undefined && !ATOMICS.includes(passed.atomics)) {
+    throw new TypeError(`atomics must be one of ${ATOMICS.join(', ')}: got ${show(passed.atomics)}`);
+  }
   const given = Object.entries({ ...numbersOf(threads, passed), ...passed }).filter(([, value]) => value !== undefined);
   // `disabled` lets a thread wait in its event loop. In piscina's own default `sync` an idle thread is frozen in
   // Atomics.wait, and with it every timer, socket and asynchronous wait that a task left pending; `async` keeps a
-  // waitAsync of its own on each thread.
+  // waitAsync of its own on each thread. Where tasks go through the rings, threads wait for these.
   return { atomics: 'disabled', ...Object.fromEntries(given) };
 }
 
@@ -119,6 +127,17 @@ function numbersOf(threads: number | undefined, passed: Passed): { minThreads?: 
 
 function requireCount(what: string, value: unknown, most: number = Number.MAX_SAFE_INTEGER): void {
   if (value !== undefined) requireInteger(what, value, 1, most);
+}
+
+/** Whoever sets one of these wants piscina's own queue, and gets it. */
+const PISCINA_QUEUE = ['taskQueue', 'maxQueue', 'loadBalancer', 'stricterFIFO', 'workerHistogram'];
+
+export function asksForPiscinaQueue(options: PiscinaOptions): boolean {
+  return PISCINA_QUEUE.some((option) => option in options);
+}
+
+export function requireBoolean(what: string, value: unknown): asserts value is boolean {
+  if (typeof value !== 'boolean') throw new TypeError(`${what} must be a boolean: got ${show(value)}`);
 }
 
 export function requireName(what: string, value: unknown): void {

@@ -9,6 +9,7 @@ import { flow } from './map.ts';
 import {
   type AnyModule,
   type Args,
+  asksForPiscinaQueue,
   type MapOptions,
   moduleUrl,
   type Payload,
@@ -16,20 +17,15 @@ import {
   piscinaOptions,
   type Result,
   type RunOptions,
+  requireBoolean,
   requireName,
   type TaskName,
 } from './options.ts';
+import { Posted } from './posted.ts';
 import { Thread } from './thread.ts';
-import { Threads } from './threads.ts';
+import type { Carrier, Listener, PoolTimes, Task, Threads } from './threads.ts';
+import { Transport } from './transport.ts';
 import { type Boot, type Call, entry } from './worker.ts';
-
-/** Milliseconds. */
-export interface PoolTimes {
-  readonly mean: number;
-  readonly p50: number;
-  readonly p99: number;
-  readonly max: number;
-}
 
 /** `pool.stats()`: true at some instant during the call. */
 export interface PoolStats {
@@ -49,6 +45,8 @@ export interface PoolStats {
   readonly failed: number;
   /** How long tasks ran in their threads; absent with `recordTiming: false`. */
   readonly runTime?: PoolTimes;
+  /** How long tasks waited, from `run` until a thread began them; absent with `recordTiming: false`. */
+  readonly waitTime?: PoolTimes;
 }
 
 /**
@@ -61,11 +59,14 @@ export interface PoolStats {
  * results, `workerData`, properties of errors. With `new Pool<typeof import('./work.js')>(…)` names, payloads and
  * results are typed.
  *
- * piscina's options pass through, except `filename`, `name` and `closeTimeout`. `atomics` is `'disabled'` unless you
- * set it: an idle thread then waits in its event loop, where timers, sockets and the asynchronous waits of locks and
- * queues go on; piscina's default `'sync'` freezes them between two tasks, for a shorter way when one task is in flight
- * at a time. `minThreads` must be 1 or more. Tasks begin in the order in which they were accepted; with `taskQueue`,
- * `maxQueue`, `loadBalancer` or `stricterFIFO` they go through piscina's own queue, which keeps an order of its own.
+ * Tasks and results go through two rings in the region, of which a pool takes up to 300 KiB with its first task, and begin
+ * in the order in which they were accepted. A thread without tasks waits in its event loop, where timers, sockets and promises
+ * go on that tasks left behind.
+ *
+ * piscina's options pass through, except `filename`, `name` and `closeTimeout`. `minThreads` must be 1 or more; threads above
+ * it start when there are more tasks than places, and end when nothing was to be done for `idleTimeout`. `atomics` says how
+ * threads wait for messages, and so only means something with an option of piscina's own queue: with `taskQueue`, `maxQueue`,
+ * `loadBalancer`, `stricterFIFO` or `workerHistogram` tasks go by messages and in piscina's order, and an abort terminates.
  *
  * An idle pool does not keep the process running; a pending task or a spawned thread does. The constructor throws
  * `TypeError` or `RangeError` for a bad option and `TaskError` for a module file that is not there.
@@ -81,7 +82,7 @@ export class Pool<M = AnyModule> {
   readonly #module: string;
   readonly #region: Region;
   readonly #workerData: Shared<unknown>;
-  readonly #threads: Threads;
+  readonly #carrier: Carrier & { readonly threads: Threads };
   readonly #spawned = new Set<Thread>();
   readonly #drains: (() => void)[] = [];
   #pending = 0;
@@ -101,51 +102,68 @@ export class Pool<M = AnyModule> {
     this.#region = region ?? Region.current;
     this.#workerData = share(workerData);
     const all = { ...passed, filename: entry, workerData: this.#boot() };
-    this.#threads = new Threads(this.name, all, threadEnded);
+    const listener: Listener = {
+      settled: (fulfilled) => {
+        this.#pending--;
+        if (fulfilled) this.#completed++;
+        else this.#failed++;
+        if (this.#drains.length > 0) this.#settled();
+      },
+      idle: () => this.#settled(),
+      exited: threadEnded,
+    };
+    this.#carrier = asksForPiscinaQueue(passed)
+      ? new Posted(this.name, all, listener)
+      : new Transport(this.name, this.#region, all, listener);
     this.#region.pools.add(this.#show);
   }
 
   /**
    * Runs one function of the module in a thread and resolves with its result. Does not block.
    *
-   * Without `name` it is the default export, as in piscina. The payload is copied when the task begins: leave it alone
-   * until then. What piscina's `move()` made is moved, as a payload and as a result.
+   * Without `name` it is the default export, as in piscina. Leave the payload alone until the task begins: it may be copied
+   * no earlier. What piscina's `move()` made is moved, as a payload and as a result.
    *
    * Rejects with what the function threw: class (of this library and of the language), name, message, stack of the
    * thread, `cause` and properties such as `code`. And with `TaskError` if the module does not load or has no such
    * function, or the payload or the result cannot be cloned; `ThreadDiedError` if the thread ended first; `ClosedError`
    * after `close`; `TimeoutError` or `signal.reason`.
    *
-   * **Aborting is hard.** A task that waits is taken out of the queue; for one that runs, the only way is to terminate
-   * its thread. If it held a lock, that is an owner's death. `timeout` counts from the call and does the same. A thread
-   * runs such a task alone, also with `concurrentTasksPerWorker`.
+   * **Aborting.** An abort, or the end of `timeout`, which counts from the call, rejects at once. A task that waits is then
+   * not run. One that runs hears of it by `taskSignal()`, and keeps its place in its thread until it returns; so does `close`
+   * wait for it. With `terminate: true` its thread ends instead, wherever it is: if it held a lock, that is an owner's death.
+   * A thread runs such a task alone, also with `concurrentTasksPerWorker`.
+   *
+   * **Death.** A task whose thread dies is not run again. One that its thread had taken and not begun runs on another.
+   *
+   * Small payloads and results are encoded into shared memory; what the rings cannot carry goes by message: what is in
+   * `transferList` or made by `move()`, shared memory of no region or another one, more than 64 KiB.
    *
    * @param options.name the exported function
    * @param options.timeout milliseconds, 0 or more
    * @param options.transferList what moves to the thread, as in `postMessage`
+   * @param options.terminate whether an abort or a timeout ends the thread that runs the task
    */
   run<K extends TaskName<M>>(payload: Payload<M, K>, options: RunOptions & { name: K }): Promise<Result<M, K>>;
   run(payload: Payload<M, 'default'>, options?: RunOptions & { name?: never }): Promise<Result<M, 'default'>>;
-  async run(payload: unknown, options: RunOptions = {}): Promise<unknown> {
-    const { name = 'default', transferList = [] } = options;
-    requireName('name', name);
-    if (!Array.isArray(transferList)) throw new TypeError(`transferList must be an array: got ${show(transferList)}`);
-    const what = this.#what(name);
-    if (this.#closed) throw new ClosedError(`pool ${this.name}`);
-    const { signal, clear } = new Deadline(what, options);
-    this.#pending++;
+  run(payload: unknown, options: RunOptions = {}): Promise<unknown> {
     try {
-      const result = await this.#threads.run(name, payload, { what, transferList, signal });
-      this.#completed++;
-      return result;
+      const { name = 'default', transferList = [], terminate = false } = options;
+      requireName('name', name);
+      requireBoolean('terminate', terminate);
+      if (!Array.isArray(transferList)) throw new TypeError(`transferList must be an array: got ${show(transferList)}`);
+      if (this.#closed) throw new ClosedError(`pool ${this.name}`);
+      const task = { name, what: this.#what(name), payload, transferList, terminate, signal: undefined };
+      const limited = options.signal !== undefined || options.timeout !== undefined;
+      return this.#start(limited ? { ...task, ...new Deadline(task.what, options) } : task);
     } catch (reason) {
-      this.#failed++;
-      throw reason;
-    } finally {
-      clear();
-      this.#pending--;
-      this.#settled();
+      return Promise.reject(reason);
     }
+  }
+
+  #start(task: Task): Promise<unknown> {
+    this.#pending++;
+    return this.#carrier.run(task);
   }
 
   /**
@@ -174,22 +192,24 @@ export class Pool<M = AnyModule> {
     source: Iterable<unknown> | AsyncIterable<unknown>,
     options: MapOptions = {},
   ): AsyncGenerator<unknown, void, undefined> {
-    const { maxThreads, options: passed } = this.#threads.piscina;
+    const { maxThreads, options: passed } = this.#carrier.threads.piscina;
     const {
       name = 'default',
       ordered = true,
       inFlight = 4 * maxThreads * passed.concurrentTasksPerWorker,
       signal,
+      terminate = false,
     } = options;
     requireName('name', name);
+    requireBoolean('terminate', terminate);
     requireInteger('inFlight', inFlight, 1, Number.MAX_SAFE_INTEGER);
     requireSignal(signal);
-    if (typeof ordered !== 'boolean') throw new TypeError(`ordered must be a boolean: got ${show(ordered)}`);
+    requireBoolean('ordered', ordered);
     if (!isIterable(source))
       throw new TypeError(`source must be an iterable or an async iterable: got ${show(source)}`);
     if (this.#closed) throw new ClosedError(`pool ${this.name}`);
     const run = this.run.bind(this) as (payload: unknown, options: RunOptions) => Promise<unknown>;
-    return flow(source, (item) => run(item, { name, signal }), { ordered, inFlight, signal });
+    return flow(source, (item) => run(item, { name, signal, terminate }), { ordered, inFlight, signal });
   }
 
   /**
@@ -216,11 +236,18 @@ export class Pool<M = AnyModule> {
 
   /** What the pool does now and has done; cheap enough to call each second. */
   stats(): PoolStats {
-    const { piscina, queued } = this.#threads;
-    const { threads, idleThreads: idle } = piscina;
-    const counts = { pending: this.#pending, queued, completed: this.#completed, failed: this.#failed };
-    const runTime = piscina.options.recordTiming && { runTime: timesOf(piscina.histogram.runTime) };
-    return { threads: threads.length, idle, spawned: this.#spawned.size, ...counts, ...runTime };
+    const { threads, queued, idle, runTime, waitTime } = this.#carrier;
+    return {
+      threads: threads.piscina.threads.length,
+      idle,
+      spawned: this.#spawned.size,
+      pending: this.#pending,
+      queued,
+      completed: this.#completed,
+      failed: this.#failed,
+      ...(runTime && { runTime }),
+      ...(waitTime && { waitTime }),
+    };
   }
 
   /**
@@ -233,9 +260,10 @@ export class Pool<M = AnyModule> {
   async close(options: WaitOptions = {}): Promise<void> {
     const timeout = requireTimeout(options.timeout);
     this.#closed = true;
+    this.#carrier.finish();
     await within(this.#drained(), 'close', { timeout }).catch(() => {});
     await Promise.all([...this.#spawned].map((thread) => thread.terminate()));
-    await this.#threads.end();
+    await this.#carrier.end();
     this.#region.pools.delete(this.#show);
   }
 
@@ -260,7 +288,7 @@ export class Pool<M = AnyModule> {
   }
 
   #startWorker(call: Shared<Call>, what: string): Worker {
-    const { argv, execArgv, env, resourceLimits, trackUnmanagedFds } = this.#threads.piscina.options;
+    const { argv, execArgv, env, resourceLimits, trackUnmanagedFds } = this.#carrier.threads.piscina.options;
     const options = {
       argv,
       execArgv,
@@ -285,7 +313,7 @@ export class Pool<M = AnyModule> {
   }
 
   #settled(): void {
-    if (this.#pending > 0 || this.#spawned.size > 0) return;
+    if (this.#pending > 0 || this.#carrier.open > 0 || this.#spawned.size > 0) return;
     for (const resolve of this.#drains.splice(0)) resolve();
   }
 }
@@ -293,8 +321,4 @@ export class Pool<M = AnyModule> {
 function isIterable(source: unknown): boolean {
   const from = Object(source);
   return typeof from[Symbol.asyncIterator] === 'function' || typeof from[Symbol.iterator] === 'function';
-}
-
-function timesOf({ mean, p50, p99, max }: PoolTimes): PoolTimes {
-  return { mean, p50, p99, max };
 }

@@ -22,6 +22,7 @@ import '../sync/semaphore.ts';
 import '../sync/value.ts';
 import { type Failure, isFailure, pack } from './failure.ts';
 import { isMoved, MOVED_VALUE, type Moved, sendable, transfersOf, whyNotMovable } from './message.ts';
+import { type Residence, Resident, type Workshop } from './resident.ts';
 
 // What runs in each thread of a pool: piscina loads this file and not the user's module, so that a module that does not
 // load is the failure of a task (piscina would leave the queue waiting), and so that errors arrive whole.
@@ -59,11 +60,27 @@ type Exports = { readonly default?: Exports; readonly [name: string]: unknown };
 
 const boot = isMainThread ? undefined : bootOf(threads.workerData);
 const found = new Map<string, Callable>();
+let joined = false;
 let loading: Promise<Exports> | undefined;
+let loaded: Exports | undefined;
 
 if (boot?.ringfencePool.call) void spawned(boot.ringfencePool.call);
 
-/** Runs one call; piscina's handler. What is thrown is the error as data, attached and rebuilt by the pool. */
+/**
+ * Makes this thread one that takes tasks from the rings of its pool, and returns its id; a handler of piscina.
+ * What is thrown is the error as data.
+ */
+export function reside(residence: Shared<Residence>): number {
+  try {
+    join();
+    new Resident(attach(residence), workshop);
+    return threadId;
+  } catch (thrown) {
+    throw pack(thrown);
+  }
+}
+
+/** Runs one call that came by piscina's own queue. What is thrown is the error as data, rebuilt by the pool. */
 export default async function perform(call: Shared<Call>): Promise<unknown> {
   try {
     const exports = await ready();
@@ -77,11 +94,22 @@ export default async function perform(call: Shared<Call>): Promise<unknown> {
   }
 }
 
+const workshop: Workshop = {
+  find: (name) => found.get(name) ?? find(name, loaded ?? {}),
+  get loaded() {
+    return loaded !== undefined;
+  },
+  load: ready,
+  asMessage: (result, name) => asMessage(result, name) as Shared<unknown>,
+  printed,
+};
+
 /** The module, loaded by the first call; a call that follows a failure tries again. */
 async function ready(): Promise<Exports> {
-  loading ??= begin();
   try {
-    return await loading;
+    loading ??= begin();
+    loaded = await loading;
+    return loaded;
   } catch (error) {
     loading = undefined;
     throw error;
@@ -90,16 +118,22 @@ async function ready(): Promise<Exports> {
 
 /**
  * The region comes first: the first region attached in a thread is its `Region.current`, also while the user's module
- * loads. Not before the first call, since the pool hears of the exits of those threads only that were given one.
+ * loads. Not before the first task, so that an idle thread takes no place in the region.
  */
 async function begin(): Promise<Exports> {
-  if (!boot) throw new TaskError('perform runs in the threads of a pool only');
+  return load(join().module);
+}
+
+function join(): Boot['ringfencePool'] {
+  if (!boot) throw new TaskError('this runs in the threads of a pool only');
+  if (joined) return boot.ringfencePool;
   nameThread(`${boot.ringfencePool.pool} ${threadId}`);
   attach(boot.ringfencePool.region);
   // The user's module sees the workerData that the user gave, and not what the pool wrapped around it.
   Object.assign(threads, { workerData: attach(boot.workerData as Shared<unknown>) });
   syncBuiltinESMExports();
-  return load(boot.ringfencePool.module);
+  joined = true;
+  return boot.ringfencePool;
 }
 
 async function load(url: string): Promise<Exports> {
@@ -160,8 +194,13 @@ function report(value: unknown): void {
   else parentPort?.postMessage({ ringfenceReport: { value: value[MOVED_VALUE] } }, transfersOf(value));
 }
 
-/** Waits until the main thread has what was printed here: a thread that is terminated loses the rest. */
-async function printed(): Promise<void> {
+/** Waits until the main thread has what was printed here, if it has not: a thread that is terminated loses the rest. */
+function printed(): Promise<void> | undefined {
+  const { stdout, stderr } = process;
+  return stdout.writableLength > 0 || stderr.writableLength > 0 ? flushed() : undefined;
+}
+
+async function flushed(): Promise<void> {
   for (const stream of [process.stdout, process.stderr]) {
     if (stream.writableLength > 0) await new Promise((resolve) => stream.write('', resolve));
   }

@@ -1,6 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { parentPort, threadId, workerData } from 'node:worker_threads';
 import { move } from 'piscina';
+import { taskSignal } from '../../lib/pool/signal.ts';
 import type { Queue } from '../../lib/queue/queue.ts';
 import { Mutex } from '../../lib/sync/mutex.ts';
 
@@ -41,6 +42,27 @@ export async function hold(gate: Gate): Promise<number> {
   Atomics.add(gate, ENTERED, 1);
   while (Atomics.load(gate, OPEN) === 0) await turn();
   return threadId;
+}
+
+/** Waits for its signal, and says why it was aborted. */
+export async function untilAborted(gate: Gate): Promise<void> {
+  const signal = taskSignal();
+  Atomics.add(gate, ENTERED, 1);
+  while (!signal.aborted) await turn();
+  if (signal.reason.message === 'enough') Atomics.store(gate, OPEN, 2);
+}
+
+/** As that, and never yields to its event loop. */
+export function spinUntilAborted(gate: Gate): void {
+  const signal = taskSignal();
+  Atomics.add(gate, ENTERED, 1);
+  while (!signal.aborted);
+  if (signal.reason.message === 'enough') Atomics.store(gate, OPEN, 2);
+}
+
+/** Whether the signal that it sees is aborted. */
+export function isAborted(): boolean {
+  return taskSignal().aborted;
 }
 
 /** As `hold`, or throws at once. */
@@ -141,6 +163,13 @@ export function chatter(n: number): number {
   parentPort?.postMessage({ value: 'not this' });
   parentPort?.postMessage(null);
   return n;
+}
+
+/** Is done, and leaves a timer that counts. */
+export function leaveCounter(gate: Gate): void {
+  const timer = setInterval(() => {
+    if (Atomics.add(gate, ENTERED, 1) > 10) clearInterval(timer);
+  }, 1);
 }
 
 /** Is done, and leaves a timer that would keep its thread alive. */

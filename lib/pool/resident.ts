@@ -1,0 +1,451 @@
+/**
+ * Resident: what a thread of a pool does. It takes tasks from the ring as long as it has places for them; when there is none it
+ * looks again and again for some microseconds, and then waits in its event loop, so that timers, sockets and promises that
+ * tasks left behind go on.
+ */
+import { type MessagePort, receiveMessageOnPort, type Transferable } from 'node:worker_threads';
+import {
+  AS_MESSAGE,
+  LINE_SEEKING,
+  LINE_SLOT,
+  LINE_TAKEN,
+  NO_TASK,
+  NOT_RUN,
+  RETURNED,
+  TASK_ABORTED,
+  TASK_ALONE,
+  TASK_BEGAN,
+  TASK_BEGUN,
+  TASK_ENDED,
+  TASK_FORM,
+  TASK_LONG,
+  TASK_NAME,
+  TASK_PLACE_SHIFT,
+  TASK_QUEUED,
+  TASK_RESULT,
+  TASK_STATUS,
+  THREW,
+} from '../kernel/layout.ts';
+import { CodecError } from '../memory/errors.ts';
+import { attach, type Shared } from '../memory/handles.ts';
+import type { Kernel } from '../memory/kernel.ts';
+import { AGAIN, spin } from '../memory/wait.ts';
+import { type Failure, pack, unpack } from './failure.ts';
+import { isMoved, MOVED_VALUE, transfersOf } from './message.ts';
+import { provideSignal } from './signal.ts';
+import { now, Table, type TableParts } from './table.ts';
+
+/** What the pool says to a thread. */
+export type ToThread =
+  | { readonly letter: number; readonly name: string; readonly payload: Shared<unknown> }
+  | { readonly unsent: number }
+  | { readonly abort: number; readonly failure: Failure['failure'] }
+  | { readonly retire: true };
+
+/** What a thread says to the pool, beside the results in the ring. */
+export type ToPool =
+  | { readonly fetch: number }
+  | { readonly ended: number; readonly value: Shared<unknown> }
+  | { readonly ended: number; readonly failure: Failure['failure'] };
+
+/** What a thread is told when it becomes a resident. */
+export interface Residence {
+  readonly table: TableParts;
+  /** Which line of the table is its own. */
+  readonly place: number;
+  /** How many tasks it runs at the same time. */
+  readonly places: number;
+  /** Whether it notes when each task began and ended. */
+  readonly timed: boolean;
+  readonly port: MessagePort;
+}
+
+/** How the thread finds and runs functions. */
+export interface Workshop {
+  /** The function of that name, once the module is loaded; throws a TaskError if there is none. */
+  find(name: string): Callable;
+  /** Whether the module is loaded. */
+  readonly loaded: boolean;
+  load(): Promise<unknown>;
+  /** What of a result goes into a message; throws a TaskError if nothing can carry it. */
+  asMessage(result: unknown, name: string): Shared<unknown>;
+  /** Waits until what was printed is with the main thread; undefined if it is already. */
+  printed(): Promise<void> | undefined;
+}
+
+type Callable = (...args: unknown[]) => unknown;
+type Letter = Extract<ToThread, { letter: number }>;
+
+/** After so many ms without a turn of the event loop a thread makes one. */
+const LONGEST_TURN = 2;
+/** A thread looks at the clock for that after so many tasks. */
+const CLOCKED = 16;
+
+export class Resident {
+  readonly #table: Table;
+  readonly #kernel: Kernel;
+  readonly #i32: Int32Array;
+  readonly #f64: Float64Array;
+  readonly #workshop: Workshop;
+  readonly #port: MessagePort;
+  readonly #places: number;
+  readonly #line: number;
+  readonly #functions: Callable[] = [];
+  /** The states of a task that this thread has begun. */
+  readonly #begun: number;
+  readonly #aborted: number;
+  readonly #timed: boolean;
+  /** Names of functions that came by message. */
+  readonly #names = new Map<number, string>();
+  readonly #letters = new Map<number, (letter: Letter | undefined) => void>();
+  readonly #aborters = new Map<number, AbortController>();
+  /** Tasks that are running, and await something. */
+  #running = 0;
+  /** Taken, and waits until nothing else runs. */
+  #held = NO_TASK;
+  /** The running task must be alone. */
+  #alone = false;
+  /** The task whose function is on the stack, or the only one that this thread runs. */
+  #current = NO_TASK;
+  #parked: AbortController | undefined;
+  #turnEnds = 0;
+  #tasksOfTurn = 0;
+  /** The end of the last task, when nothing came between. */
+  #clock = 0;
+  #resting = false;
+
+  constructor({ table, place, places, timed, port }: Residence, workshop: Workshop) {
+    this.#table = new Table(table);
+    const { kernel, i32, f64, slot } = this.#table.region;
+    this.#kernel = kernel;
+    this.#i32 = i32;
+    this.#f64 = f64;
+    this.#workshop = workshop;
+    this.#port = port;
+    this.#places = places;
+    this.#timed = timed;
+    this.#begun = TASK_BEGUN | (place << TASK_PLACE_SHIFT);
+    this.#aborted = TASK_ABORTED | (place << TASK_PLACE_SHIFT);
+    this.#line = this.#table.line(place);
+    i32[(this.#line + LINE_SLOT) >> 2] = slot + 1;
+    provideSignal(this.#signal);
+    port.on('message', this.#hear);
+    port.unref(); // The port to piscina keeps the thread alive.
+    setImmediate(() => this.#turn());
+  }
+
+  #turn(): void {
+    this.#resting = false;
+    this.#turnEnds = performance.now() + LONGEST_TURN;
+    this.#tasksOfTurn = 0;
+    this.#clock = 0;
+    this.#pump();
+  }
+
+  /** Takes tasks while there are places, and none waits for the event loop. */
+  #pump(): void {
+    while (!this.#resting && !this.#parked && this.#hasPlace()) {
+      const late = ++this.#tasksOfTurn % CLOCKED === 0 && performance.now() > this.#turnEnds;
+      const task = late ? NO_TASK : this.#next();
+      if (late) this.#rest();
+      else if (task === NO_TASK) this.#park();
+      else this.#begin(task);
+    }
+  }
+
+  #hasPlace(): boolean {
+    return this.#held === NO_TASK ? this.#running < this.#places && !this.#alone : this.#running === 0;
+  }
+
+  #rest(): void {
+    this.#resting = true;
+    setImmediate(() => this.#turn());
+  }
+
+  #next(): number {
+    if (this.#held !== NO_TASK) return this.#held;
+    const task = this.#take();
+    if (task !== NO_TASK || this.#running > 0) return task;
+    return this.#search();
+  }
+
+  #take(): number {
+    const i32 = this.#i32;
+    const line = this.#line;
+    i32[(line + LINE_SEEKING) >> 2] = 1;
+    const task = this.#table.tasks.take();
+    i32[(line + LINE_TAKEN) >> 2] = task + 1;
+    i32[(line + LINE_SEEKING) >> 2] = 0;
+    return task;
+  }
+
+  /** Looks for some microseconds. Meanwhile the pool wakes nobody else, so whoever finds a task looks whether there are more. */
+  #search(): number {
+    const { tasks } = this.#table;
+    this.#kernel.valueStore(this.#line, 1);
+    const found = spin(this.#takeIfReadable);
+    this.#kernel.valueStore(this.#line, 0);
+    this.#clock = 0;
+    if (found === AGAIN) return NO_TASK;
+    if (tasks.awaited && tasks.readable) this.#table.region.parker.wake(tasks.takers);
+    return found;
+  }
+
+  readonly #takeIfReadable = (): number | typeof AGAIN => {
+    const task = this.#table.tasks.readable ? this.#take() : NO_TASK;
+    return task === NO_TASK ? AGAIN : task;
+  };
+
+  /** Waits in the event loop for a task. */
+  #park(): void {
+    const { tasks, region } = this.#table;
+    const aborter = new AbortController();
+    this.#parked = aborter;
+    const attempt = (): number | typeof AGAIN => {
+      const task = this.#take();
+      return task === NO_TASK ? AGAIN : task;
+    };
+    const passOn = (): boolean => tasks.awaited && tasks.readable;
+    const wait = { what: 'wait for a task', object: tasks.queue, set: tasks.takers, attempt, passOn };
+    region.parker.wait(wait, { signal: aborter.signal }).then(
+      (task) => {
+        this.#parked = undefined;
+        this.#turnEnds = performance.now() + LONGEST_TURN;
+        this.#begin(task);
+        this.#pump();
+      },
+      () => {}, // It retires.
+    );
+  }
+
+  #begin(task: number): void {
+    const record = this.#table.record(task);
+    const alone = this.#i32[(record + TASK_ALONE) >> 2] === 1;
+    if (alone && this.#running > 0) {
+      this.#held = task;
+      return;
+    }
+    this.#held = NO_TASK;
+    const state = this.#kernel.valueExchange(record, TASK_QUEUED, this.#begun);
+    this.#i32[(this.#line + LINE_TAKEN) >> 2] = 0;
+    if (state !== TASK_QUEUED) {
+      this.#publish(task, NOT_RUN);
+      return;
+    }
+    if (this.#timed) this.#f64[(record + TASK_BEGAN) >> 3] = this.#clock || now();
+    this.#alone = alone;
+    const byMessage = this.#i32[(record + TASK_FORM) >> 2] === AS_MESSAGE;
+    if (byMessage || !this.#workshop.loaded) this.#finishLater(task, this.#prepare(task, byMessage));
+    else this.#run(task, record);
+  }
+
+  #run(task: number, record: number): void {
+    let result: unknown;
+    try {
+      const run = this.#function(record);
+      const payload = this.#table.read(record, TASK_LONG);
+      this.#current = task;
+      result = run(payload);
+    } catch (thrown) {
+      this.#fail(task, thrown);
+      return;
+    }
+    if (isThenable(result)) this.#finishLater(task, result);
+    else this.#succeed(task, result);
+  }
+
+  /** What it takes when the module is not loaded yet, or the payload comes by message. */
+  async #prepare(task: number, byMessage: boolean): Promise<unknown> {
+    const record = this.#table.record(task);
+    const letter = byMessage ? await this.#fetch(task) : undefined;
+    if (byMessage && !letter) return UNSENT;
+    if (letter) this.#names.set(task, letter.name);
+    await this.#workshop.load();
+    const run = letter ? this.#workshop.find(letter.name) : this.#function(record);
+    const payload = letter ? attach(letter.payload) : this.#table.read(record, TASK_LONG);
+    this.#current = task;
+    return run(payload);
+  }
+
+  #fetch(task: number): Promise<Letter | undefined> {
+    return new Promise((resolve) => {
+      this.#letters.set(task, resolve);
+      this.#port.postMessage({ fetch: task } satisfies ToPool);
+    });
+  }
+
+  #function(record: number): Callable {
+    const place = this.#i32[(record + TASK_NAME) >> 2] as number;
+    const known = this.#functions[place];
+    if (known) return known;
+    const found = this.#workshop.find(this.#table.readName(place));
+    this.#functions[place] = found;
+    return found;
+  }
+
+  #finishLater(task: number, result: unknown): void {
+    this.#running++;
+    this.#clock = 0;
+    if (this.#places > 1) this.#current = NO_TASK;
+    const finish = (end: () => void): void => {
+      this.#running--;
+      end();
+      this.#pump();
+    };
+    Promise.resolve(result).then(
+      (value) => finish(() => (value === UNSENT ? this.#publish(task, NOT_RUN) : this.#succeed(task, value))),
+      (thrown) => finish(() => this.#fail(task, thrown)),
+    );
+  }
+
+  #succeed(task: number, result: unknown): void {
+    try {
+      if (!isMoved(result) && this.#written(this.#table.record(task), result)) this.#end(task, RETURNED);
+      else this.#post(task, result);
+    } catch (thrown) {
+      this.#fail(task, thrown);
+    }
+  }
+
+  #fail(task: number, thrown: unknown): void {
+    const failure = pack(thrown);
+    if (this.#written(this.#table.record(task), failure)) this.#end(task, THREW);
+    else this.#afterPrinting(() => this.#send({ ended: task, ...failure }));
+  }
+
+  /** Whether the record carries the value. */
+  #written(record: number, value: unknown): boolean {
+    try {
+      return this.#table.write(record, TASK_RESULT, value);
+    } catch (error) {
+      if (error instanceof CodecError) return false; // A message may carry it; if not, it says why.
+      throw error;
+    }
+  }
+
+  #post(task: number, result: unknown): void {
+    const name =
+      this.#names.get(task) ?? this.#table.readName(this.#i32[(this.#table.record(task) + TASK_NAME) >> 2] as number);
+    const sent = this.#workshop.asMessage(result, name);
+    const value = isMoved(sent) ? (sent[MOVED_VALUE] as Shared<unknown>) : sent;
+    this.#afterPrinting(() => this.#send({ ended: task, value }, isMoved(sent) ? transfersOf(sent) : []));
+  }
+
+  #send(message: Extract<ToPool, { ended: number }>, transfers: readonly Transferable[] = []): void {
+    this.#leave(message.ended);
+    if (this.#timed) this.#f64[(this.#table.record(message.ended) + TASK_ENDED) >> 3] = now();
+    this.#port.postMessage(message, transfers);
+  }
+
+  #end(task: number, status: number): void {
+    const printing = this.#workshop.printed();
+    if (printing) this.#afterPrinting(() => this.#publish(task, status), printing);
+    else this.#publish(task, status);
+  }
+
+  /** A thread that is terminated loses what it has printed and not handed on: the task is not done before. */
+  #afterPrinting(end: () => void, printing: Promise<void> | undefined = this.#workshop.printed()): void {
+    if (!printing) {
+      end();
+      return;
+    }
+    this.#running++;
+    printing.then(() => {
+      this.#running--;
+      end();
+      this.#pump();
+    });
+  }
+
+  #publish(task: number, status: number): void {
+    const record = this.#table.record(task);
+    if (this.#timed) {
+      this.#clock = now();
+      this.#f64[(record + TASK_ENDED) >> 3] = this.#clock;
+    }
+    this.#leave(task);
+    this.#i32[(record + TASK_STATUS) >> 2] = status;
+    const { results, region } = this.#table;
+    if (results.put(task)) region.parker.wake(results.takers);
+  }
+
+  #leave(task: number): void {
+    this.#alone = false;
+    if (this.#current === task) this.#current = NO_TASK;
+    if (this.#names.size > 0) this.#names.delete(task);
+    if (this.#aborters.size > 0) this.#aborters.delete(task);
+  }
+
+  readonly #hear = (message: ToThread): void => {
+    if ('letter' in message) this.#open(message.letter, message);
+    else if ('unsent' in message) this.#open(message.unsent, undefined);
+    else if ('abort' in message) this.#abort(message.abort, attach(message.failure as Shared<Failure['failure']>));
+    else if (this.#parked && this.#running === 0) this.#retire(this.#parked);
+  };
+
+  #open(task: number, letter: Letter | undefined): void {
+    this.#letters.get(task)?.(letter);
+    this.#letters.delete(task);
+  }
+
+  #retire(parked: AbortController): void {
+    parked.abort();
+    const printing = this.#workshop.printed() ?? Promise.resolve();
+    printing.then(() => process.exit(0));
+  }
+
+  #abort(task: number, failure: Failure['failure']): void {
+    if (this.#isAborted(task)) this.#aborter(task).abort(unpack({ failure }));
+  }
+
+  #isAborted(task: number): boolean {
+    return this.#kernel.valueLoad(this.#table.record(task)) === this.#aborted;
+  }
+
+  #aborter(task: number): AbortController {
+    const known = this.#aborters.get(task);
+    if (known) return known;
+    const aborter = new AbortController();
+    this.#aborters.set(task, aborter);
+    return aborter;
+  }
+
+  /** For `taskSignal()`; nothing while no task runs that could be told from others. */
+  readonly #signal = (): AbortSignal | undefined => {
+    if (this.#current === NO_TASK) return undefined;
+    const task = this.#current;
+    const { signal } = this.#aborter(task);
+    const look = (): void => {
+      if (this.#isAborted(task)) this.#readPort();
+    };
+    return Object.hasOwn(signal, 'aborted') ? signal : lively(signal, look);
+  };
+
+  /** The reason of an abort is in a message, and this thread may be in a loop that never yields. */
+  #readPort(): void {
+    for (let next = receiveMessageOnPort(this.#port); next; next = receiveMessageOnPort(this.#port)) {
+      this.#hear(next.message);
+    }
+  }
+}
+
+const UNSENT = Symbol('unsent');
+const isNativelyAborted = Object.getOwnPropertyDescriptor(AbortSignal.prototype, 'aborted')?.get as () => boolean;
+
+/** A signal that looks whether it is aborted when it is asked, and not only when the event loop turns. */
+function lively(signal: AbortSignal, look: () => void): AbortSignal {
+  const aborted = (): boolean => {
+    if (!isNativelyAborted.call(signal)) look();
+    return isNativelyAborted.call(signal);
+  };
+  const throwIfAborted = (): void => {
+    if (aborted()) throw signal.reason;
+  };
+  Object.defineProperty(signal, 'aborted', { get: aborted });
+  return Object.defineProperty(signal, 'throwIfAborted', { value: throwIfAborted });
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return false;
+  return typeof (value as { then?: unknown }).then === 'function';
+}

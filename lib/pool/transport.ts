@@ -1,0 +1,668 @@
+/**
+ * Transport: the pool's side of its tasks. See table.ts for how they travel.
+ *
+ * While tasks are with the threads the event loop is turned again and again for some tens of microseconds; each turn settles
+ * those that ended meanwhile, so many at the most. When nothing comes it waits for the ring of results, and costs nothing.
+ */
+import { channel } from 'node:diagnostics_channel';
+import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
+import { MessageChannel, type MessagePort, receiveMessageOnPort, type Transferable } from 'node:worker_threads';
+import { type PiscinaTask, queueOptionsSymbol } from 'piscina';
+import {
+  AS_MESSAGE,
+  LINE_BYTES,
+  LINE_SEEKING,
+  LINE_SLOT,
+  LINE_TAKEN,
+  NO_TASK,
+  NOT_ENDED,
+  NOT_RUN,
+  RETURNED,
+  TASK_ABORTED,
+  TASK_ALONE,
+  TASK_BEGAN,
+  TASK_BEGUN,
+  TASK_CANCELLED,
+  TASK_ENDED,
+  TASK_FORM,
+  TASK_FREE,
+  TASK_LONG,
+  TASK_NAME,
+  TASK_NAMES,
+  TASK_PHASE,
+  TASK_PLACE_SHIFT,
+  TASK_QUEUED,
+  TASK_RESULT,
+  TASK_STATE,
+  TASK_STATUS,
+  THREAD_MAIL,
+  THREW,
+} from '../kernel/layout.ts';
+import { CodecError, RingfenceError, TaskError } from '../memory/errors.ts';
+import { attach, type Shared, share } from '../memory/handles.ts';
+import type { Region } from '../memory/region.ts';
+import { AGAIN } from '../memory/wait.ts';
+import { type Failure, isFailure, pack, unpack } from './failure.ts';
+import { isMoved, MOVED_VALUE, sendable, transfersOf, whyNotMovable } from './message.ts';
+import { notRun, threadDied, warnOfStray } from './posted.ts';
+import type { Residence, ToPool, ToThread } from './resident.ts';
+import { now, Table } from './table.ts';
+import {
+  type Carrier,
+  type Listener,
+  type PiscinaOptions,
+  type PoolTimes,
+  type Task,
+  Threads,
+  timesOf,
+} from './threads.ts';
+import { Turnstile } from './turnstile.ts';
+
+/** Results that are settled in one turn of the event loop, at the most. */
+const SETTLED_IN_A_TURN = 256;
+/** Turns of the event loop without a result, before it sleeps. */
+const TURNS = 24;
+/** When so many threads in a row die before they take tasks, what waits is rejected. */
+const STILLBIRTHS = 5;
+
+const tasksChannel = channel('ringfence:task');
+
+/** A message on the channel `ringfence:task` of `node:diagnostics_channel`: a task has ended, well or not. */
+export interface TaskEnd {
+  readonly pool: string;
+  /** The function. */
+  readonly name: string;
+  readonly fulfilled: boolean;
+  /** Milliseconds from `run` until a thread began it, and from there to its end; absent with `recordTiming: false`. */
+  readonly waitTime?: number;
+  readonly runTime?: number;
+}
+
+/** A task, from `run` until its record is free. */
+interface Job {
+  readonly task: Task;
+  readonly since: number;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (reason: unknown) => void;
+  /** The number of its record. */
+  number: number;
+  /** Nobody waits for it any more. */
+  settled: boolean;
+}
+
+/** A thread that takes tasks from the ring. */
+interface Resident {
+  readonly place: number;
+  readonly port: MessagePort;
+  /** Node's id of the thread, once piscina has chosen one. */
+  thread: number;
+  ready: boolean;
+  /** It was told to end. */
+  retiring: boolean;
+}
+
+export class Transport implements Carrier {
+  readonly threads: Threads;
+  readonly #pool: string;
+  readonly #region: Region;
+  readonly #listener: Listener;
+  readonly #most: number;
+  readonly #least: number;
+  readonly #places: number;
+  readonly #idleTimeout: number;
+  readonly #turnstile: Turnstile;
+  readonly #jobs: (Job | undefined)[] = [];
+  readonly #free: number[] = [];
+  readonly #residents: (Resident | undefined)[];
+  readonly #names = new Map<string, number>();
+  readonly #times: { run: RecordableHistogram; wait: RecordableHistogram } | undefined;
+  #table: Table | undefined;
+  #open = 0;
+  #awaited = 0;
+  #turning = false;
+  #quietTurns = 0;
+  #parked: AbortController | undefined;
+  #finishing = false;
+  #ended = false;
+  /** Why a thread did not start. */
+  #stillborn: unknown;
+  /** So many threads in a row did not start: no more than those that are there. */
+  #stillbirths = 0;
+  #retiring: NodeJS.Timeout | undefined;
+
+  constructor(pool: string, region: Region, options: PiscinaOptions, listener: Listener) {
+    this.#pool = pool;
+    this.#region = region;
+    this.#listener = listener;
+    const loadBalancer: PiscinaOptions['loadBalancer'] = (task, workers) => {
+      const resident = this.#residents[placeOf(task)];
+      const worker = workers.find(({ id }) => !this.#residents.some((one) => one?.thread === id));
+      if (!resident || !worker) return null;
+      resident.thread = worker.id;
+      return worker;
+    };
+    this.#idleTimeout = options.idleTimeout ?? 0;
+    this.threads = new Threads(
+      { ...options, atomics: 'disabled', idleTimeout: Number.POSITIVE_INFINITY, loadBalancer, recordTiming: false },
+      {
+        isWanted: () => this.#awaited > 0,
+        exited: (thread, cause, uncaught) => this.#exited(thread, cause, uncaught),
+      },
+    );
+    this.threads.piscina.on('error', () => {}); // Told by the thread itself.
+    const { maxThreads, minThreads } = this.threads.piscina;
+    this.#most = maxThreads;
+    this.#least = minThreads;
+    this.#places = this.threads.piscina.options.concurrentTasksPerWorker;
+    this.#residents = new Array(maxThreads).fill(undefined);
+    this.#turnstile = new Turnstile(Table.countFor(region));
+    if (options.recordTiming !== false) this.#times = { run: createHistogram(), wait: createHistogram() };
+  }
+
+  get open(): number {
+    return this.#open;
+  }
+
+  get queued(): number {
+    let queued = this.#turnstile.waiting;
+    for (const job of this.#jobs) if (job && !job.settled && this.#phase(job.number) === TASK_QUEUED) queued++;
+    return queued;
+  }
+
+  get idle(): number {
+    const busy = new Set<number>();
+    for (const job of this.#jobs) {
+      const phase = job ? this.#phase(job.number) : TASK_FREE;
+      if (job && (phase === TASK_BEGUN || phase === TASK_ABORTED))
+        busy.add(this.#state(job.number) >> TASK_PLACE_SHIFT);
+    }
+    return this.threads.piscina.threads.length - busy.size;
+  }
+
+  get runTime(): PoolTimes | undefined {
+    return this.#times && timesOf(summary(this.#times.run), 1e6);
+  }
+
+  get waitTime(): PoolTimes | undefined {
+    return this.#times && timesOf(summary(this.#times.wait), 1e6);
+  }
+
+  run(task: Task): Promise<unknown> {
+    this.#awaited++;
+    return new Promise((resolve, reject) => {
+      const since = this.#times ? now() : 0;
+      const job: Job = { task, since, resolve, reject, number: NO_TASK, settled: false };
+      const turn = this.#turnstile.enter(task.signal);
+      // With a free place the task is on its way when `run` returns, also if this thread blocks then.
+      if (turn)
+        turn.then(
+          () => this.#submit(job),
+          (reason) => this.#refuse(job, reason),
+        );
+      else this.#submit(job);
+    });
+  }
+
+  finish(): void {
+    this.#finishing = true;
+    if (this.#open > 0) this.#turn();
+  }
+
+  async end(): Promise<void> {
+    this.#ended = true;
+    clearTimeout(this.#retiring);
+    const cause = new Error('the pool was terminated');
+    this.#turnstile.refuseAll(cause);
+    await this.threads.end();
+    this.#strand(cause);
+    this.#parked?.abort();
+    this.#table?.free();
+    this.#table = undefined;
+  }
+
+  // From run() to the ring.
+
+  #submit(job: Job): void {
+    if (this.#ended || job.task.signal?.aborted) {
+      this.#turnstile.leave();
+      this.#refuse(job, new Error('the pool was terminated'));
+      return;
+    }
+    let number = NO_TASK;
+    try {
+      const table = this.#open === 0 ? this.#ready() : (this.#table as Table);
+      number = this.#free.pop() as number;
+      this.#write(table, number, job.task);
+    } catch (reason) {
+      if (number !== NO_TASK) {
+        this.#table?.freePieces(this.#table.record(number));
+        this.#free.push(number);
+      }
+      this.#turnstile.leave();
+      this.#settle(job, false, reason);
+      return;
+    }
+    job.number = number;
+    this.#jobs[number] = job;
+    this.#open++;
+    const { signal } = job.task;
+    if (signal) signal.addEventListener('abort', () => this.#abort(job), { once: true });
+    this.#put(number);
+    if (this.#residing < this.#most) this.#grow();
+    this.#turn();
+  }
+
+  #ready(): Table {
+    clearTimeout(this.#retiring);
+    if (this.#table) return this.#table;
+    const table = Table.create(this.#region, this.#pool, this.#most);
+    for (let number = table.count - 1; number >= 0; number--) this.#free.push(number);
+    this.#table = table;
+    return table;
+  }
+
+  #write(table: Table, number: number, { name, payload, transferList, terminate, what }: Task): void {
+    const record = table.record(number);
+    const { i32 } = table.region;
+    let place = this.#names.get(name);
+    if (place === undefined) place = this.#place(table, name);
+    i32[(record + TASK_NAME) >> 2] = place;
+    i32[(record + TASK_ALONE) >> 2] = terminate ? 1 : 0;
+    i32[(record + TASK_STATUS) >> 2] = NOT_ENDED;
+    const fits = place >= 0 && transferList.length === 0 && !isMoved(payload);
+    if (!fits || !this.#carries(table, record, payload, what)) i32[(record + TASK_FORM) >> 2] = AS_MESSAGE;
+    i32[(record + TASK_STATE) >> 2] = TASK_QUEUED;
+  }
+
+  /** The place of a name in the table; -1 when it has none: then it goes by message. */
+  #place(table: Table, name: string): number {
+    const place = this.#names.size;
+    if (place === TASK_NAMES || !table.writeName(place, name)) return -1;
+    this.#names.set(name, place);
+    return place;
+  }
+
+  /** Whether the record carries the payload; if not, a message does. Throws TaskError when nothing can. */
+  #carries(table: Table, record: number, payload: unknown, what: string): boolean {
+    try {
+      return table.write(record, TASK_LONG, payload);
+    } catch (error) {
+      if (!(error instanceof CodecError)) throw error;
+      const carried = sendable(payload);
+      if ('refusal' in carried) throw notRun(what, carried.refusal);
+      return false;
+    }
+  }
+
+  /** Wakes a thread that sleeps, unless enough others are looking for tasks just now. */
+  #put(number: number): void {
+    const { tasks, region } = this.#table as Table;
+    if (!tasks.put(number)) return;
+    const spinning = this.#spinning();
+    if (spinning === 0 || tasks.size > spinning) region.parker.wake(tasks.takers);
+  }
+
+  #spinning(): number {
+    const table = this.#table as Table;
+    let spinning = 0;
+    for (const one of this.#residents) if (one?.ready) spinning += table.region.kernel.valueLoad(table.line(one.place));
+    return spinning;
+  }
+
+  // Threads.
+
+  get #residing(): number {
+    let residing = 0;
+    for (const one of this.#residents) if (one && !one.retiring) residing++;
+    return residing;
+  }
+
+  /** Makes residents of as many threads as there are tasks for. */
+  #grow(): void {
+    while (!this.#ended && this.#residing < this.#most && this.#open > this.#residing * this.#places) {
+      if (this.#stillbirths > 0 && this.#residing > 0) return;
+      const place = this.#residents.indexOf(undefined);
+      if (place < 0) return;
+      this.#start(this.#table as Table, place);
+    }
+  }
+
+  #start(table: Table, place: number): void {
+    const { port1, port2 } = new MessageChannel();
+    const resident: Resident = { place, port: port1, thread: -1, ready: false, retiring: false };
+    this.#residents[place] = resident;
+    table.region.i32.fill(0, table.line(place) >> 2, (table.line(place) + LINE_BYTES) >> 2);
+    port1.on('message', (message: ToPool) => this.#hear(resident, message));
+    port1.unref(); // A pending task keeps the process running in its own way.
+    const residence: Residence = { table: table.parts, place, places: this.#places, timed: !!this.#times, port: port2 };
+    const start = Object.assign(share(residence), { [queueOptionsSymbol]: { place } });
+    this.threads.piscina.run(start, { name: 'reside', transferList: [port2] }).then(
+      () => this.#started(resident),
+      (reason) => {
+        const cause = isFailure(reason) ? unpack(attach(reason as Shared<Failure>)) : (this.#stillborn ?? reason);
+        this.#failed(resident, cause);
+      },
+    );
+    this.threads.watch();
+  }
+
+  #started(resident: Resident): void {
+    resident.ready = true;
+    this.#stillbirths = 0;
+    this.#stillborn = undefined;
+  }
+
+  /** A thread has not become a resident. If there is no other one, nobody would ever run what waits. */
+  #failed(resident: Resident, cause: unknown): void {
+    if (this.#residents[resident.place] !== resident) return;
+    this.#dismiss(resident);
+    this.#stillbirths = cause instanceof RingfenceError ? STILLBIRTHS : this.#stillbirths + 1;
+    if (this.#residing > 0) return;
+    if (this.#stillbirths < STILLBIRTHS) {
+      this.#grow();
+      return;
+    }
+    this.#turnstile.refuseAll(cause);
+    this.#strand(cause);
+  }
+
+  #dismiss(resident: Resident): void {
+    this.#residents[resident.place] = undefined;
+    resident.port.close();
+  }
+
+  /** Rejects what is in the ring of tasks, when there is no thread. */
+  #strand(cause: unknown): void {
+    const { tasks } = this.#table ?? {};
+    for (let number = tasks?.take() ?? NO_TASK; number !== NO_TASK; number = tasks?.take() ?? NO_TASK) {
+      const job = this.#jobs[number] as Job;
+      this.#release(number);
+      this.#refuse(job, cause);
+    }
+  }
+
+  #exited(thread: number, cause: unknown, uncaught: boolean): void {
+    const resident = this.#residents.find((one) => one?.thread === thread);
+    const remains = resident && this.#remains(resident);
+    this.#listener.exited(thread);
+    if (!resident?.ready) this.#stillborn = cause;
+    if (!resident || !remains) return;
+    for (const number of remains.begun) {
+      const job = this.#jobs[number] as Job;
+      this.#release(number);
+      this.#settle(job, false, threadDied(job.task.what, cause));
+    }
+    if (!resident.ready && remains.begun.length === 0) this.#failed(resident, cause);
+    else this.#dismiss(resident);
+    for (const number of remains.lost) {
+      if (this.#phase(number) === TASK_QUEUED) this.#put(number);
+      else this.#release(number);
+    }
+    if (uncaught && remains.begun.length === 0 && resident.ready) warnOfStray(this.#pool, cause);
+    if (this.#open > 0) this.#grow();
+  }
+
+  /** What a thread that is gone had begun and not ended, and what it had taken and not begun. */
+  #remains({ place, port }: Resident): { begun: number[]; lost: number[] } {
+    const table = this.#table as Table;
+    const { i32 } = table.region;
+    while (this.#take()); // What it has published counts.
+    for (let next = receiveMessageOnPort(port); next; next = receiveMessageOnPort(port)) this.#receive(next.message);
+    const begun: number[] = [];
+    for (const job of this.#jobs) {
+      if (!job || this.#state(job.number) >> TASK_PLACE_SHIFT !== place) continue;
+      const phase = this.#phase(job.number);
+      if (phase !== TASK_BEGUN && phase !== TASK_ABORTED) continue;
+      if (this.#i32(job.number, TASK_STATUS) === NOT_ENDED) begun.push(job.number);
+      else this.#conclude(job.number); // It died between the end of the task and the ring.
+    }
+    return { begun, lost: this.#taken(table, i32, table.line(place)).filter((number) => this.#isWaiting(number)) };
+  }
+
+  /** The task that a dead thread had taken from the ring and not begun. */
+  #taken({ region }: Table, i32: Int32Array, line: number): number[] {
+    const taken = (i32[(line + LINE_TAKEN) >> 2] as number) - 1;
+    if (i32[(line + LINE_SEEKING) >> 2] === 0) return taken === NO_TASK ? [] : [taken];
+    const mail = (region.recordAt((i32[(line + LINE_SLOT) >> 2] as number) - 1) + THREAD_MAIL) >> 2;
+    return i32[mail] === NO_TASK ? [] : [i32[mail] as number];
+  }
+
+  #isWaiting(number: number): boolean {
+    const phase = this.#jobs[number] ? this.#phase(number) : TASK_FREE;
+    return phase === TASK_QUEUED || phase === TASK_CANCELLED;
+  }
+
+  /** Threads above the least number end when nothing was to be done for a while. */
+  #retireSoon(): void {
+    if (this.#most === this.#least || this.#idleTimeout === Number.POSITIVE_INFINITY || this.#ended) return;
+    clearTimeout(this.#retiring);
+    this.#retiring = setTimeout(() => this.#retire(), this.#idleTimeout).unref();
+  }
+
+  #retire(): void {
+    if (this.#open > 0) return;
+    let surplus = this.threads.piscina.threads.length - this.#least;
+    for (const one of this.#residents) {
+      if (!one?.ready || one.retiring || surplus-- <= 0) continue;
+      one.retiring = true;
+      one.port.postMessage({ retire: true } satisfies ToThread);
+    }
+  }
+
+  // From the ring to the promise.
+
+  #turn(): void {
+    if (this.#turning) return;
+    this.#turning = true;
+    this.#quietTurns = 0;
+    setImmediate(this.#pump);
+  }
+
+  readonly #pump = (): void => {
+    this.#turning = false;
+    let settled = 0;
+    while (settled < SETTLED_IN_A_TURN && this.#take()) settled++;
+    if (this.#open === 0 || this.#ended) return;
+    if (this.#awaited === 0 && !this.#finishing) return; // What still runs keeps nobody waiting.
+    const quiet = settled > 0 ? 0 : this.#quietTurns + 1;
+    if (quiet > TURNS) {
+      this.#park();
+      return;
+    }
+    this.#turn();
+    this.#quietTurns = quiet;
+  };
+
+  #park(): void {
+    if (this.#parked || !this.#table) return;
+    const { results, region } = this.#table;
+    const aborter = new AbortController();
+    this.#parked = aborter;
+    const wait = {
+      what: 'wait for a result',
+      object: results.queue,
+      set: results.takers,
+      attempt: () => (results.readable ? true : AGAIN),
+      passOn: () => false,
+    };
+    region.parker.wait(wait, { signal: aborter.signal }).then(
+      () => {
+        this.#parked = undefined;
+        this.#quietTurns = 0;
+        if (!this.#turning) this.#pump();
+      },
+      () => {
+        this.#parked = undefined;
+      },
+    );
+  }
+
+  /** Settles one task that has ended; false when there is none. */
+  #take(): boolean {
+    const number = this.#table ? this.#table.results.take() : NO_TASK;
+    if (number === NO_TASK) return false;
+    this.#conclude(number);
+    return true;
+  }
+
+  #conclude(number: number): void {
+    const job = this.#jobs[number] as Job;
+    const status = this.#i32(number, TASK_STATUS);
+    if (job.settled || status === NOT_RUN) {
+      this.#release(number);
+      this.#settle(job, false, new TaskError(`${job.task.what} was not run`));
+      return;
+    }
+    let value: unknown;
+    let fulfilled = status === RETURNED;
+    try {
+      value = (this.#table as Table).read((this.#table as Table).record(number), TASK_RESULT);
+      if (status === THREW) value = unpack(attach(value as Shared<Failure>));
+    } catch (reason) {
+      fulfilled = false;
+      value = reason;
+    }
+    this.#measure(number, job, fulfilled);
+    this.#release(number);
+    this.#settle(job, fulfilled, value);
+  }
+
+  #measure(number: number, { since, task }: Job, fulfilled: boolean): void {
+    const { f64 } = this.#region;
+    const record = (this.#table as Table).record(number);
+    let times: { waitTime: number; runTime: number } | undefined;
+    if (this.#times) {
+      const began = f64[(record + TASK_BEGAN) >> 3] as number;
+      const runTime = (f64[(record + TASK_ENDED) >> 3] as number) - began;
+      const waitTime = began - since;
+      this.#times.run.record(nanoseconds(runTime));
+      this.#times.wait.record(nanoseconds(waitTime));
+      if (tasksChannel.hasSubscribers) times = { waitTime, runTime };
+    }
+    if (!tasksChannel.hasSubscribers) return;
+    tasksChannel.publish({ pool: this.#pool, name: task.name, fulfilled, ...times } satisfies TaskEnd);
+  }
+
+  #release(number: number): void {
+    const table = this.#table as Table;
+    table.freePieces(table.record(number));
+    table.region.i32[(table.record(number) + TASK_STATE) >> 2] = TASK_FREE;
+    this.#jobs[number] = undefined;
+    this.#free.push(number);
+    this.#open--;
+    this.#turnstile.leave();
+    if (this.#open === 0) this.#rested();
+  }
+
+  #rested(): void {
+    this.#parked?.abort();
+    this.#stillbirths = 0;
+    this.#retireSoon();
+    this.#listener.idle();
+  }
+
+  #settle(job: Job, fulfilled: boolean, value: unknown): void {
+    if (job.settled) return;
+    job.settled = true;
+    this.#awaited--;
+    job.task.clear?.();
+    if (fulfilled) job.resolve(value);
+    else job.reject(value);
+    this.#listener.settled(fulfilled);
+  }
+
+  #refuse(job: Job, reason: unknown): void {
+    const { signal, what } = job.task;
+    if (signal?.aborted) this.#settle(job, false, signal.reason);
+    else this.#settle(job, false, reason instanceof RingfenceError ? reason : threadDied(what, reason));
+  }
+
+  // Aborts and messages.
+
+  #abort(job: Job): void {
+    const table = this.#table;
+    if (job.settled || !table) return;
+    const reason = job.task.signal?.reason;
+    this.#settle(job, false, reason);
+    const { kernel } = this.#region;
+    const record = table.record(job.number);
+    if (kernel.valueExchange(record, TASK_QUEUED, TASK_CANCELLED) === TASK_QUEUED) return;
+    const place = kernel.valueLoad(record) >> TASK_PLACE_SHIFT;
+    const [begun, aborted] = [TASK_BEGUN, TASK_ABORTED].map((phase) => phase | (place << TASK_PLACE_SHIFT));
+    kernel.valueExchange(record, begun as number, aborted as number);
+    const resident = this.#residents[place];
+    if (!resident) return;
+    if (job.task.terminate) this.threads.terminate(resident.thread);
+    else resident.port.postMessage({ abort: job.number, ...share(pack(reason)) } as ToThread);
+  }
+
+  #hear(resident: Resident, message: ToPool): void {
+    if ('fetch' in message) this.#send(resident, message.fetch);
+    else this.#receive(message);
+  }
+
+  /** A thread has begun a task whose payload goes by message. */
+  #send({ port }: Resident, number: number): void {
+    const job = this.#jobs[number];
+    if (!job) return;
+    const { name, payload, transferList, what } = job.task;
+    try {
+      if (job.settled) throw new Error('aborted');
+      const moved = isMoved(payload);
+      const transfers: Transferable[] = moved ? [...transferList, ...transfersOf(payload)] : [...transferList];
+      const refusal = whyNotMovable(transfers);
+      if (refusal) throw refusal;
+      const letter = { letter: number, name, payload: share(moved ? payload[MOVED_VALUE] : payload) };
+      port.postMessage(letter satisfies ToThread, transfers);
+    } catch (cause) {
+      this.#settle(job, false, cause instanceof RingfenceError ? cause : notRun(what, cause as Error));
+      port.postMessage({ unsent: number } satisfies ToThread);
+    }
+  }
+
+  /** A result that came by message. */
+  #receive(message: ToPool): void {
+    if (!('ended' in message)) return;
+    const number = message.ended;
+    const job = this.#jobs[number] as Job;
+    const { fulfilled, value } = opened(message);
+    if (!job.settled) this.#measure(number, job, fulfilled);
+    this.#release(number);
+    this.#settle(job, fulfilled, value);
+  }
+
+  #i32(number: number, word: number): number {
+    return this.#region.i32[((this.#table as Table).record(number) + word) >> 2] as number;
+  }
+
+  #state(number: number): number {
+    return this.#region.kernel.valueLoad((this.#table as Table).record(number));
+  }
+
+  #phase(number: number): number {
+    return this.#state(number) & TASK_PHASE;
+  }
+}
+
+function opened(message: Extract<ToPool, { ended: number }>): { fulfilled: boolean; value: unknown } {
+  try {
+    if ('value' in message) return { fulfilled: true, value: attach(message.value) };
+    return { fulfilled: false, value: unpack(attach({ failure: message.failure } as Shared<Failure>)) };
+  } catch (value) {
+    return { fulfilled: false, value };
+  }
+}
+
+function placeOf(task: PiscinaTask): number {
+  return (task as unknown as Record<symbol, { place: number }>)[queueOptionsSymbol]?.place ?? -1;
+}
+
+/** A histogram counts whole numbers from 1 on. */
+function nanoseconds(ms: number): number {
+  return Math.max(1, Math.round(ms * 1e6));
+}
+
+function summary(from: RecordableHistogram): PoolTimes {
+  const { mean, max } = from;
+  return { mean, max, p50: from.percentile(50), p99: from.percentile(99) };
+}
