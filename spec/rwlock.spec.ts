@@ -399,6 +399,24 @@ test('a thread that ended while it waited to read or while it read keeps no writ
   lock.write.unlock();
 });
 
+test('a writer that gives up passes on the wake that was meant for the next one', async () => {
+  const { kernel } = region;
+  const lock = newLock();
+  const [reader, next] = [5, 6]; // slots of nobody: the reader inside, and the writer that has the gate after this one
+  kernel.rwJoin(lock.offset, reader);
+  assert.ok(kernel.readLock(lock.offset, lock.serial, reader) > 0);
+  for (const giveUp of [
+    () => reasonOf(lock.write.lockAsync({ timeout: 1 })),
+    async () => assert.throws(() => lock.write.lock({ timeout: 1 }), /lock of the write side/),
+  ]) {
+    kernel.register(lock.offset + RW_DRAINING, next);
+    await giveUp();
+    assert.not.ok(waiting(lock, RW_DRAINING), 'it was woken');
+  }
+  kernel.readUnlock(lock.offset, lock.serial, reader);
+  isUntouched(lock);
+});
+
 test('a reader that is just entering, or takes its try back, is no deadlock with the writer that waits for it', () => {
   const { kernel, i32, slot, parker } = region;
   const lock = newLock();

@@ -299,7 +299,8 @@ class WriteFace extends Face {
       abandon: () => {
         if (region.i32[(offset + OBJECT_SERIAL) >> 2] === serial) this.#leave();
       },
-      passOn: () => false, // the gate lets one wait here
+      // the gate lets one wait here, but who gave up has left the gate before this set: its wake may be the next one's
+      passOn: () => region.kernel.waiting(offset + RW_DRAINING) !== 0,
     };
   }
 }
