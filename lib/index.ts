@@ -10,6 +10,7 @@ export {
   OwnerDiedError,
   RegionFullError,
   RingfenceError,
+  StageError,
   TaskError,
   ThreadDiedError,
   TimeoutError,
@@ -28,6 +29,16 @@ export {
   type WaitSnapshot,
 } from './memory/snapshot.ts';
 export type { AsyncWaitOptions, WaitOptions } from './memory/wait.ts';
+export type { LineOptions, PipelineOptions, SinkOptions, StageOptions, WorkerModule } from './pipeline/options.ts';
+export {
+  Pipeline,
+  type PipelineSink,
+  type PipelineSource,
+  pipeline,
+  type ThreadFunction,
+} from './pipeline/pipeline.ts';
+export type { ErrorPolicy } from './pipeline/stage.ts';
+export type { PipelineStats, StageStats } from './pipeline/stats.ts';
 export { Pool } from './pool/pool.ts';
 export { taskSignal } from './pool/signal.ts';
 export { Thread } from './pool/thread.ts';

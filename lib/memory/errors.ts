@@ -113,6 +113,23 @@ export class ThreadDiedError extends RingfenceError {
   }
 }
 
+/** A record failed in a stage of a pipeline, or the source did; `cause` holds why. */
+export class StageError extends RingfenceError {
+  /** The name of the stage. */
+  readonly stage: string;
+  /** Which of the records that came to the stage it was, from 0 on. */
+  readonly record: number;
+  /** The field of the record, if its codec says one. */
+  declare readonly field?: string;
+
+  constructor(stage: string, record: number, cause: unknown) {
+    super('ERR_STAGE', `stage ${show(stage)} failed at record ${record}: ${cause}`, { cause });
+    this.stage = stage;
+    this.record = record;
+    if (cause instanceof CodecError && 'field' in cause) Object.assign(this, { field: cause.field });
+  }
+}
+
 /** Throws unless `value` is an integer in [least, most]; the error names the argument, the value and what is allowed. */
 export function requireInteger(argument: string, value: unknown, least: number, most: number): asserts value is number {
   if (typeof value !== 'number') throw new TypeError(`${argument} must be a number: got ${show(value)}`);

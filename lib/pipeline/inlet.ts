@@ -1,0 +1,42 @@
+import type { Codec } from '../queue/codec.ts';
+import { type Line, Receiver } from './line.ts';
+import { codecNamed, Message } from './message.ts';
+
+/** Where a stage takes its records. */
+export class Inlet {
+  readonly #receiver: Receiver;
+  readonly #codec: Codec<unknown>;
+
+  constructor(line: Line) {
+    this.#receiver = new Receiver(line);
+    this.#codec = codecNamed(line.codec, line.queue.region);
+  }
+
+  /** Whether it waits in promises and does not block the thread. */
+  get patient(): boolean {
+    return this.#receiver.patient;
+  }
+
+  set patient(patient: boolean) {
+    this.#receiver.patient = patient;
+  }
+
+  /** A message that is there now. Throws STOPPED. */
+  tryTake(): Message | undefined {
+    return this.#read(this.#receiver.tryTake());
+  }
+
+  /** The next message, or nothing after the last one; blocks. Throws STOPPED. */
+  takeNow(): Message | undefined {
+    return this.#read(this.#receiver.takeNow());
+  }
+
+  /** The next message, or nothing after the last one; blocks, or waits in the promise. Throws STOPPED. */
+  async take(): Promise<Message | undefined> {
+    return this.#read(await this.#receiver.take());
+  }
+
+  #read(bytes: Uint8Array | undefined): Message | undefined {
+    return bytes && new Message(bytes, this.#codec);
+  }
+}

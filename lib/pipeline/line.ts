@@ -1,0 +1,141 @@
+/**
+ * The queue between two stages, as the threads of both use it: bytes of messages, the end, and the stop.
+ *
+ * The end is one mark: whoever is the last of its producers closes the queue, and its consumers drain it. A stop comes from
+ * the thread that has the pipeline: it sets the event, then closes every queue, so that whoever waits is woken and sees it.
+ */
+import { ClosedError, InvalidHandleError } from '../memory/errors.ts';
+import { AGAIN, spin } from '../memory/wait.ts';
+import type { Queue } from '../queue/queue.ts';
+import type { Event } from '../sync/event.ts';
+import type { Value } from '../sync/value.ts';
+
+/** Thrown in a thread whose pipeline was stopped, also through the function of a sink; it never leaves that thread. */
+export const STOPPED: ClosedError = new ClosedError('the pipeline, which was stopped,');
+
+/** What the threads on both sides share. */
+export interface Line {
+  readonly queue: Queue<Uint8Array>;
+  /** Producers that have not ended. */
+  readonly producers: Value<'i32'>;
+  readonly stopped: Event;
+  /** The codec of the records. */
+  readonly codec: string;
+  /** Most records of a message. */
+  readonly records: number;
+  /** A message with more bytes is sent. */
+  readonly bytes: number;
+}
+
+/** A stop shows itself as one of these, at whatever the thread was about to use. */
+function isStop(error: unknown): boolean {
+  return error instanceof ClosedError || error instanceof InvalidHandleError;
+}
+
+/** Puts messages into a line. */
+export class Sender {
+  readonly #line: Line;
+  /** Hears for how many milliseconds there was no room. */
+  readonly #waited: (milliseconds: number) => void;
+  /** Whether it waits in a promise and does not block the thread. */
+  patient = false;
+
+  constructor(line: Line, waited: (milliseconds: number) => void = () => {}) {
+    this.#line = line;
+    this.#waited = waited;
+  }
+
+  /** Sends a message, and returns a promise where it has to wait in one. Throws STOPPED. */
+  send(message: Uint8Array): Promise<void> | undefined {
+    try {
+      if (this.#line.queue.tryPut(message)) return undefined;
+      const from = performance.now();
+      if (this.patient) return this.#sendLater(Uint8Array.from(message), from);
+      this.#line.queue.put(message);
+      this.#waited(performance.now() - from);
+      return undefined;
+    } catch (error) {
+      throw isStop(error) ? STOPPED : error;
+    }
+  }
+
+  /** Says that this producer has ended; the last one closes the line. */
+  end(): void {
+    try {
+      if (this.#line.producers.add(-1) === 1) this.#line.queue.close();
+    } catch (error) {
+      if (!isStop(error)) throw error;
+    }
+  }
+
+  async #sendLater(message: Uint8Array, from: number): Promise<void> {
+    try {
+      await this.#line.queue.putAsync(message);
+      this.#waited(performance.now() - from);
+    } catch (error) {
+      throw isStop(error) ? STOPPED : error;
+    }
+  }
+}
+
+/** Takes messages out of a line. */
+export class Receiver {
+  readonly #line: Line;
+  /** Whether it waits in a promise and does not block the thread. */
+  patient = false;
+
+  constructor(line: Line) {
+    this.#line = line;
+  }
+
+  /** A message that is there now. Throws STOPPED. */
+  tryTake(): Uint8Array | undefined {
+    try {
+      return this.#line.queue.tryGet();
+    } catch (error) {
+      return this.#over(error);
+    }
+  }
+
+  /** The next message, or nothing after the last one; blocks. Throws STOPPED. */
+  takeNow(): Uint8Array | undefined {
+    try {
+      return this.#line.queue.get();
+    } catch (error) {
+      return this.#over(error);
+    }
+  }
+
+  /** The next message, or nothing after the last one; blocks, or waits in the promise. Throws STOPPED. */
+  async take(): Promise<Uint8Array | undefined> {
+    if (!this.patient) return this.takeNow();
+    try {
+      const there = spin(() => this.#line.queue.tryGet() ?? AGAIN);
+      return there === AGAIN ? await this.#line.queue.getAsync() : there;
+    } catch (error) {
+      return this.#over(error);
+    }
+  }
+
+  #over(error: unknown): undefined {
+    if (!isStop(error) || isStopped(this.#line)) throw isStop(error) ? STOPPED : error;
+    return undefined;
+  }
+}
+
+/** Whether the pipeline was stopped. */
+export function isStopped({ stopped }: Line): boolean {
+  try {
+    return stopped.isSet;
+  } catch {
+    return true; // it was freed
+  }
+}
+
+/** Aborts with STOPPED when the pipeline is stopped, for what waits elsewhere. It keeps its thread alive. */
+export function stopSignal({ stopped }: Line): AbortSignal {
+  const controller = new AbortController();
+  const abort = () => controller.abort(STOPPED);
+  stopped.waitAsync().then(abort, abort);
+  return controller.signal;
+}

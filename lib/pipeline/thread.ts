@@ -1,0 +1,135 @@
+// What runs in the threads of a pipeline: pool/worker.ts calls these as the functions of any other module.
+import { StageError, show, TaskError } from '../memory/errors.ts';
+import { Queue } from '../queue/queue.ts';
+import { add, BUSY, type Gauge, type Gauges, gaugeOf, OUT, RECORD, WAITED } from './gauge.ts';
+import { Inlet } from './inlet.ts';
+import { type Line, STOPPED, stopSignal } from './line.ts';
+import { type Output, outletOf } from './output.ts';
+import { drained, pump, pumpAsync } from './pump.ts';
+import { Records } from './records.ts';
+import { type Conduct, Stage } from './stage.ts';
+import { type Callable, folding, isAsyncIterable, isIterable, type StepKind, stepOf, visiting } from './steps.ts';
+
+/** The address of this file, whatever its extension. */
+export const entry: string = import.meta.url;
+
+/** A function that a module exports. */
+export interface Exported {
+  /** URL of the module. */
+  readonly module: string;
+  readonly name: string;
+}
+
+/** One thread of a pipeline. */
+interface Place {
+  readonly gauges: Gauges;
+  readonly thread: number;
+  readonly conduct: Conduct;
+}
+
+export interface StagePlace extends Place {
+  readonly kind: StepKind;
+  /** Absent for `pass` only. */
+  readonly call: Exported | undefined;
+  readonly input: Line;
+  readonly output: Output;
+}
+
+export interface SourcePlace extends Place {
+  readonly from: (Exported & { readonly args: readonly unknown[] }) | Queue;
+  readonly output: Output;
+}
+
+export interface SinkPlace extends Place {
+  readonly input: Line;
+  readonly into: ({ readonly kind: 'forEach' | 'reduce' | 'to'; readonly initial: unknown } & Exported) | Queue;
+}
+
+/** A thread between two lines. */
+export function stage(place: StagePlace): Promise<void> {
+  return untilStopped(async () => {
+    const { kind, call, input, output, gauges, thread, conduct } = place;
+    const gauge = gaugeOf(gauges, thread);
+    const work = new Stage(conduct, gauge, gauges.times);
+    const outlet = outletOf(output, gauge, work.waited);
+    const fn = await loaded(call, conduct);
+    await work.run(stepOf(kind, fn, outlet, conduct.retries > 0), new Inlet(input), outlet);
+  });
+}
+
+/** The thread that makes the records. */
+export function source(place: SourcePlace): Promise<void> {
+  return untilStopped(async () => {
+    const { from, output, gauges, thread, conduct } = place;
+    const gauge = gaugeOf(gauges, thread);
+    const begin = performance.now();
+    await naming(conduct, gauge, async () => {
+      const outlet = outletOf(output, gauge, (waited) => add(gauge, WAITED, waited));
+      const signal = () => stopSignal(output.line);
+      const made = from instanceof Queue ? drained(from, signal()) : await (await load(from))(...from.args);
+      if (isIterable(made)) await pump(made, outlet);
+      else if (isAsyncIterable(made)) await pumpAsync(made, outlet, signal());
+      else throw new TypeError(`a source must return an iterable or an async iterable: got ${show(made)}`);
+      await outlet.finish();
+      add(gauge, BUSY, performance.now() - begin - (gauge[WAITED] as number));
+    });
+  });
+}
+
+/** The thread that takes the records; gives what its function gives. */
+export function sink(place: SinkPlace): Promise<unknown> {
+  return untilStopped(async () => {
+    const { into, input, gauges, thread, conduct } = place;
+    const gauge = gaugeOf(gauges, thread);
+    const inlet = new Inlet(input);
+    if (into instanceof Queue) {
+      const signal = stopSignal(input);
+      const put = (record: unknown) => (into.tryPut(record) ? undefined : into.putAsync(record, { signal }));
+      return new Stage(conduct, gauge, gauges.times).run(put, inlet);
+    }
+    const fn = await loaded(into, conduct);
+    if (into.kind === 'to') return naming(conduct, gauge, async () => fn(new Records(inlet, gauge, gauges.times)));
+    const fold = into.kind === 'reduce' ? folding(fn, into.initial) : visiting(fn);
+    await new Stage(conduct, gauge, gauges.times).run(fold.step, inlet);
+    return fold.result();
+  });
+}
+
+/** A thread of a stopped pipeline ends, and that is all. */
+async function untilStopped<R>(work: () => Promise<R>): Promise<R | undefined> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error === STOPPED) return undefined;
+    throw error;
+  }
+}
+
+/** Names the stage and the record at which something failed that has the records in its own hands. */
+async function naming<R>({ name }: Conduct, gauge: Gauge, work: () => Promise<R>): Promise<R> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error === STOPPED || error instanceof StageError) throw error;
+    throw new StageError(name, gauge[RECORD] || (gauge[OUT] as number), error);
+  }
+}
+
+async function loaded(call: Exported | undefined, { name }: Conduct): Promise<Callable> {
+  try {
+    return call ? await load(call) : () => undefined;
+  } catch (cause) {
+    throw new StageError(name, 0, cause);
+  }
+}
+
+/** An export, or a property of the default export: how CommonJS modules look from here. */
+async function load({ module, name }: Exported): Promise<Callable> {
+  const exports = await import(module).catch((cause) => {
+    throw new TaskError(`cannot load the module ${module}: ${cause}`, { cause });
+  });
+  const found = [exports, exports.default].map((from) => from?.[name]).find((one) => typeof one === 'function');
+  const names = Object.keys(exports).join(', ') || 'nothing';
+  if (!found) throw new TaskError(`${module} has no function ${show(name)}: it exports ${names}`);
+  return found as Callable;
+}
