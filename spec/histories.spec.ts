@@ -1,8 +1,10 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { codec } from '../lib/queue/codec.ts';
 import { campaign, described } from './kit/history/campaign.ts';
+import { killInMutex, killInQueue, VICTIMS } from './kit/history/kills.ts';
 import { Lane, newClock, newLanes, operationsOf, REFUSED } from './kit/history/lane.ts';
-import { RECORDERS } from './kit/history/record.ts';
+import { checked, RECORDERS } from './kit/history/record.ts';
 
 const OPERATIONS = 255_000; // of each kind, so that it is more than a million in all
 const totals = { operations: 0, histories: 0 };
@@ -34,6 +36,30 @@ for (const [name, record] of Object.entries(RECORDERS)) {
     totals.histories += sum.histories;
   });
 }
+
+const deaths = { victims: 0, cut: 0 };
+for (const [name, record] of Object.entries({
+  mutex: () => killInMutex(1),
+  'queue of i32': () => killInQueue(codec.i32, 1),
+  'queue of f64': () => killInQueue(codec.f64, 2),
+  'queue of text': () => killInQueue(codec.string, 3),
+})) {
+  test(`${name}: what a thread was doing that is killed has taken effect or has not, and everybody else goes on`, async () => {
+    const history = await record();
+    const { operations } = checked(history);
+    deaths.victims += VICTIMS;
+    deaths.cut += history.operations.filter(({ outcome }) => outcome === undefined).length;
+    totals.operations += operations;
+    totals.histories++;
+  });
+}
+
+test('some were killed in the middle of an operation', () => {
+  assert.ok(deaths.cut > 0);
+  console.log(
+    `\ntotal: ${deaths.victims} threads killed in recorded histories, in the middle of ${deaths.cut} operations`,
+  );
+});
 
 test('in all that is a million operations', () => {
   assert.ok(totals.operations >= 1_000_000, `${totals.operations}`);

@@ -131,6 +131,11 @@ function expected(error: unknown): number {
   return code;
 }
 
+/** Whether so many operations were begun in a lane, which another thread writes just now. */
+export function hasBegun(words: Int32Array, operations: number): boolean {
+  return Atomics.load(words, (operations - 1) * RECORD + VERB) !== 0;
+}
+
 /** All operations of a recording, lane by lane. */
 export function operationsOf(lanes: readonly Int32Array[]): Operation[] {
   return lanes.flatMap((words, lane) => {

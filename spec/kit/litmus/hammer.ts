@@ -7,13 +7,16 @@ import { at, PROGRAMS, type Program, type Shared } from './programs.ts';
 // Runs a program thousands of times on real threads, and counts what came out.
 
 const SIZE = 64; // instances that the threads go through between two meetings
-const PAUSE = 30; // turns of waiting at the most
+const PAUSE = 12; // turns of waiting at the most
+const PATIENCE = 1000; // turns that a thread waits for the others in each instance: many, and not for one that does not run
 
 interface Order {
   readonly name: string;
   readonly shared: Shared;
   readonly start: Barrier;
   readonly rounds: number;
+  /** How many have come to each instance. */
+  readonly come: Int32Array;
   /** A word for each thread and instance. */
   readonly seen: Int32Array;
 }
@@ -32,6 +35,7 @@ export async function hammer(program: Program, runs: number): Promise<Map<string
     shared,
     start: new Barrier({ region, parties: threads }),
     rounds: program.once ? 1 : Math.ceil(runs / size),
+    come: new Int32Array(new SharedArrayBuffer(size * 4)),
     seen: new Int32Array(new SharedArrayBuffer(threads * size * 4)),
   };
   const tallies = await crew<Map<string, number>>(threads, new URL(import.meta.url), 'act', order);
@@ -42,10 +46,10 @@ export async function hammer(program: Program, runs: number): Promise<Map<string
 }
 
 /**
- * One thread: all go through the instances in the same order, with pauses, and meet before each round and after it. They count
- * in turn, since who counts comes to the next meeting last. What this one counted.
+ * One thread: all go through the instances in the same order, and meet before each; they sleep only before and after a round. They
+ * count in turn, since who counts comes to the next meeting last. What this one counted.
  */
-export function act({ name, shared, start, rounds, seen }: Order, index: number): Map<string, number> {
+export function act({ name, shared, start, rounds, come, seen }: Order, index: number): Map<string, number> {
   const program = PROGRAMS.find((one) => one.name === name) as Program;
   const actor = program.actors[index] as (shared: Shared, i: number) => number | undefined;
   const threads = program.actors.length;
@@ -55,15 +59,23 @@ export function act({ name, shared, start, rounds, seen }: Order, index: number)
   for (let round = 0; round < rounds; round++) {
     start.wait();
     for (let i = 0; i < size; i++) {
+      meet(come, i, threads);
       pause(next);
       seen[i * threads + index] = actor(shared, i) ?? NOTHING;
     }
     start.wait();
     if (index !== round % threads) continue;
     count(program, seen, tally);
+    come.fill(0);
     if (round + 1 < rounds) reset(program, shared);
   }
   return tally;
+}
+
+/** Waits for the others without sleeping, if they run. */
+function meet(come: Int32Array, i: number, threads: number): void {
+  Atomics.add(come, i, 1);
+  for (let turn = 0; turn < PATIENCE && Atomics.load(come, i) < threads; turn++);
 }
 
 const turns = new Int32Array(1);
