@@ -21,6 +21,7 @@ const kernelSources = [
   'lib/kernel/latch.ts',
   'lib/kernel/value.ts',
   'lib/kernel/ring.ts',
+  'lib/kernel/records.ts',
   'lib/kernel/blocks.ts',
   'lib/kernel/redelivery.ts',
   'lib/kernel/pipe.ts',

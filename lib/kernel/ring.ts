@@ -79,7 +79,7 @@ import { waiting } from './waiters';
 let end: i32 = 0; // where the last seek ended,
 let found: i64 = 0; // and the word of that slot
 
-function slotAt(q: usize, position: i32): usize {
+export function slotAt(q: usize, position: i32): usize {
   return (
     q + QUEUE_SLOTS + <usize>(((<u32>position >> 1) & <u32>load<i32>(q, QUEUE_MASK)) << load<i32>(q, QUEUE_SLOT_SHIFT))
   );
@@ -89,11 +89,11 @@ function isWide(q: usize): bool {
   return load<i32>(q, QUEUE_SLOT_SHIFT) !== SLOT_SHIFT;
 }
 
-function stampOf(word: i64): i32 {
+export function stampOf(word: i64): i32 {
   return <i32>(word >>> 32);
 }
 
-function wordOf(stamp: i32, payload: i32): i64 {
+export function wordOf(stamp: i32, payload: i32): i64 {
   return ((<i64>stamp) << 32) | <i64>(<u32>payload);
 }
 
@@ -126,7 +126,7 @@ function room(q: usize, t: i32): i32 {
   return used < 0 ? used : limit - used;
 }
 
-function said(set: usize): i32 {
+export function said(set: usize): i32 {
   return waiting(set) ? WAKE : DONE;
 }
 
@@ -198,6 +198,13 @@ export function ringPutMany(q: usize, serial: i32, me: usize, owner: i32, count:
 
 function putAll(q: usize, serial: i32, from: usize, owner: i32, count: i32): i32 {
   if (load<i32>(q, OBJECT_SERIAL) !== serial) return FREED;
+  const n = claim(q, owner, count);
+  if (n > 0) fill(q, end, n, from);
+  return n;
+}
+
+/** Claims positions for the first of `count` items, from `claimedAt()` on: how many, BUSY or CLOSED. */
+export function claim(q: usize, owner: i32, count: i32): i32 {
   while (true) {
     if (seek(q) === CLOSED) return CLOSED;
     const t = end;
@@ -208,9 +215,13 @@ function putAll(q: usize, serial: i32, from: usize, owner: i32, count: i32): i32
     const n = min(count, free >> 1);
     if (atomic.cmpxchg<i64>(slotAt(q, t), found, wordOf(t, (n << CLAIM_SHIFT) | owner)) !== found) continue;
     store<i32>(q, t + (n << 1), QUEUE_TAIL);
-    fill(q, t, n, from);
     return n;
   }
+}
+
+/** The first position of the claim just made. */
+export function claimedAt(): i32 {
+  return end;
 }
 
 /** Writes the payloads of a claim, and publishes them. */
@@ -235,7 +246,7 @@ function payloadOf(slot: usize, word: i64, wide: bool): i64 {
 }
 
 /** What a consumer does that finds no item at `head`: CLOSED, BUSY, SKIPPED, or DONE when it must look again. */
-function notPublished(q: usize, head: i32, word: i64): i32 {
+export function notPublished(q: usize, head: i32, word: i64): i32 {
   const mark = <i32>word;
   if (stampOf(word) === head && mark === CLOSED_MARK) return CLOSED;
   if (stampOf(word) === head && (mark & OWNER) === DEAD) {

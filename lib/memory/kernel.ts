@@ -49,6 +49,10 @@ export interface Kernel {
   ringGet(queue: number, serial: number, me: number): number;
   ringGetBlock(queue: number, serial: number, me: number, owner: number): number;
   ringGetMany(queue: number, serial: number, me: number, most: number): number;
+  recordPut(queue: number, serial: number, owner: number, from: number): number;
+  recordsPut(queue: number, serial: number, owner: number, from: number, count: number): number;
+  recordGet(queue: number, serial: number, into: number): number;
+  recordsGet(queue: number, serial: number, into: number, most: number): number;
   ringClaimOf(queue: number, owner: number): number;
   ringClaimed(queue: number, position: number): number;
   ringBury(queue: number, position: number): void;
