@@ -20,6 +20,7 @@ import {
   BROADCAST_SEEN,
   BROADCAST_SKIPS,
   BROADCAST_TAIL,
+  BROADCAST_TEXT,
   BUSY,
   CELL_DATA,
   CELL_LENGTH,
@@ -45,8 +46,9 @@ import {
   spin,
   type WaitOptions,
 } from '../memory/wait.ts';
-import { type Codec, codec as codecs } from './codec.ts';
-import { CODECS, codecOf, mailOf, Subscription, wakePublisher } from './subscription.ts';
+import type { Codec } from './codec.ts';
+import { knownAs, putKnown } from './known.ts';
+import { codecIn, mailOf, Subscription, wakePublisher } from './subscription.ts';
 
 const MAX_CAPACITY = 2 ** 20;
 const MAX_BLOCK_BYTES = 2 ** 24;
@@ -107,7 +109,7 @@ export class Broadcast<T = unknown> extends SharedObject {
     super(options instanceof LivePlace ? options : create(options));
     const { region, offset } = this;
     this.capacity = this.#constant(BROADCAST_LIMIT) / 2;
-    this.#codec = codecOf<T>(region, offset);
+    this.#codec = codecIn<T>(region, offset);
     this.#most = this.#constant(BROADCAST_MESSAGE_BYTES);
     this.#mail = mailOf(region, offset);
     this.#publishers = offset + BROADCAST_PUBLISHERS;
@@ -255,11 +257,11 @@ function create<T>(options: BroadcastOptions<T>): Place {
   requireInteger('blockBytes', blockBytes, 16, MAX_BLOCK_BYTES);
   requireInteger('subscribers', subscribers, 1, 8 * MAX_THREADS);
   if (slow !== 'wait' && slow !== 'skip') throw new TypeError(`slow must be 'wait' or 'skip': got ${show(slow)}`);
-  const codec = CODECS.indexOf((options.codec ?? codecs.any) as Codec<unknown>);
-  if (codec < 0) throw new TypeError(`codec must be one of codec.*: got ${show(options.codec)}`);
-  const most = CODECS[codec]?.inline ? 8 : blockBytes;
+  const known = knownAs(options.codec);
+  const inline = (options.codec as Codec<T> | undefined)?.inline !== undefined;
+  const most = inline ? 8 : blockBytes;
   const cells = 2 ** Math.ceil(Math.log2(capacity));
-  const cellStride = CODECS[codec]?.inline ? CELL_DATA + 8 : lines(CELL_DATA + blockBytes);
+  const cellStride = inline ? CELL_DATA + 8 : lines(CELL_DATA + blockBytes);
   const mailStride = lines(CELL_DATA + most);
   const placesAt = BROADCAST_BYTES;
   const mailsAt = lines(placesAt + 4 * subscribers);
@@ -268,7 +270,7 @@ function create<T>(options: BroadcastOptions<T>): Place {
     [BROADCAST_MASK]: cells - 1,
     [BROADCAST_LIMIT]: capacity * 2,
     [BROADCAST_SKIPS]: Number(slow === 'skip'),
-    [BROADCAST_CODEC]: codec,
+    [BROADCAST_CODEC]: known.number,
     [BROADCAST_MESSAGE_BYTES]: most,
     [BROADCAST_CELL_STRIDE]: cellStride,
     [BROADCAST_CELLS_AT]: offset + cellsAt,
@@ -278,10 +280,11 @@ function create<T>(options: BroadcastOptions<T>): Place {
     [BROADCAST_PLACES_AT]: offset + placesAt,
     [BROADCAST_TAIL]: position,
     [BROADCAST_SEEN]: position,
+    [BROADCAST_TEXT]: putKnown(region, known, offset + textAt),
   });
-  const bytes = cellsAt + cells * cellStride;
+  const textAt = cellsAt + cells * cellStride;
   return withPlaces(region, name, subscribers, (places) =>
-    region.create(KIND_BROADCAST, bytes, name, (offset) => {
+    region.create(KIND_BROADCAST, textAt + known.bytes, name, (offset) => {
       write(region, offset, words(offset));
       for (const [place, subscription] of places.entries()) {
         region.i32[((offset + placesAt) >> 2) + place] = subscription;

@@ -29,7 +29,7 @@ const REFERENCE = 12;
 /** More objects within objects are refused: V8 needs more stack to read than to write, and workers have more than others. */
 export const MAX_DEPTH = 1000;
 /** Text up to this length is faster to copy in a loop than by a call into Buffer. */
-const SHORT = 24;
+export const SHORT = 24;
 /** A tag and a count take no more than this. */
 const HEAD = 6;
 
@@ -174,6 +174,17 @@ export class Writer {
 /** Keys, and words such as "open", come again with each message: short text is kept here, and found by its bytes. */
 const words: string[] = new Array(1024).fill('');
 
+/** Latin-1 of up to SHORT characters. */
+export function takeShort(from: Buffer, at: number, length: number): string {
+  let hash = length;
+  for (let i = 0; i < length; i++) hash = (Math.imul(hash, 31) + (from[at + i] as number)) & 1023;
+  const word = words[hash] as string;
+  let same = word.length === length;
+  for (let i = 0; same && i < length; i++) same = word.charCodeAt(i) === from[at + i];
+  if (!same) words[hash] = from.toString('latin1', at, at + length);
+  return words[hash] as string;
+}
+
 /** Reads what `Writer` and `putText` wrote; nothing that it returns is a view of `from`. */
 export class Reader {
   readonly #from: Buffer;
@@ -225,15 +236,7 @@ export class Reader {
   #takeLatin1(): string {
     const length = this.#takeCount();
     if (length > SHORT) return this.#takeText('latin1', length);
-    const from = this.#from;
-    const at = this.#skip(length);
-    let hash = length;
-    for (let i = 0; i < length; i++) hash = (Math.imul(hash, 31) + (from[at + i] as number)) & 1023;
-    const word = words[hash] as string;
-    let same = word.length === length;
-    for (let i = 0; same && i < length; i++) same = word.charCodeAt(i) === from[at + i];
-    if (!same) words[hash] = from.toString('latin1', at, at + length);
-    return words[hash] as string;
+    return takeShort(this.#from, this.#skip(length), length);
   }
 
   #takeRecord(): Record<string, unknown> {

@@ -24,10 +24,12 @@ import {
   QUEUE_LIMIT,
   QUEUE_MASK,
   QUEUE_PUTTERS,
+  QUEUE_RECORD,
   QUEUE_REDELIVERS,
   QUEUE_SLOT_SHIFT,
   QUEUE_SLOTS,
   QUEUE_TAIL,
+  QUEUE_TEXT,
   SKIPPED,
   SLOT_SHIFT,
   SPARE_BLOCKS,
@@ -49,10 +51,13 @@ import {
   type WaitOptions,
 } from '../memory/wait.ts';
 import { type Codec, codec as codecs } from './codec.ts';
+import { codecOf, knownAs, putKnown } from './known.ts';
 import { Messages } from './messages.ts';
 import { Numbers, Wides, Words } from './numbers.ts';
 import type { Letter, Payloads, Prompt } from './payload.ts';
+import { Records } from './records.ts';
 import { Deliveries } from './redelivery.ts';
+import { Struct, type View } from './struct.ts';
 
 const MAX_CAPACITY = 2 ** 24;
 const MAX_BLOCK_BYTES = 2 ** 24;
@@ -75,6 +80,9 @@ export interface QueueOptions<T> extends SharedObjectOptions {
   position?: number;
 }
 
+/** In place of an item whose payload is prepared already. */
+const NONE: never = undefined as never;
+
 /** What `#take` returns when the queue is closed and drained. */
 const ENDED: unique symbol = Symbol('ended');
 
@@ -96,6 +104,7 @@ export class Queue<T = unknown> extends SharedObject {
   readonly #payloads: Payloads<T>;
   readonly #prompt: Prompt<T> | undefined; // the same, when they are numbers
   readonly #deliveries: Deliveries<T> | undefined; // the same, of a queue that redelivers
+  readonly #records: Records<T> | undefined; // the same, of structs
   readonly #getters: number;
   readonly #putters: number;
 
@@ -109,10 +118,11 @@ export class Queue<T = unknown> extends SharedObject {
     this.capacity = (region.i32[(offset + QUEUE_LIMIT) >> 2] ?? 0) / 2;
     this.#kernel = region.kernel;
     this.#parker = region.parker;
-    const codec = CODECS[region.i32[(offset + QUEUE_CODEC) >> 2] ?? 0] as Codec<T>;
-    this.#payloads = payloadsOf(this, codec);
+    const word = (at: number) => region.i32[(offset + at) >> 2] ?? 0;
+    this.#payloads = payloadsOf(this, codecOf<T>(region, word(QUEUE_CODEC), word(QUEUE_TEXT)));
     this.#prompt = this.#payloads instanceof Numbers ? this.#payloads : undefined;
     this.#deliveries = this.#payloads instanceof Deliveries ? this.#payloads : undefined;
+    this.#records = this.#payloads instanceof Records ? this.#payloads : undefined;
     this.#getters = offset + QUEUE_GETTERS;
     this.#putters = offset + QUEUE_PUTTERS;
   }
@@ -175,21 +185,23 @@ export class Queue<T = unknown> extends SharedObject {
       this.#parker.block(this.#putting(values[from] as T, AGAIN), timeout, deadline);
       return 1;
     }
-    const attempt = () => {
-      if (this.#isBehind()) return AGAIN;
-      return this.#sendBatch(letters) || AGAIN;
-    };
     let sent = 0;
     try {
-      let said = attempt();
-      if (said === AGAIN) said = spin(attempt);
-      sent =
-        said === AGAIN ? this.#parker.block<number>({ ...this.#writing('putMany'), attempt }, timeout, deadline) : said;
+      sent = this.#putPrepared(letters, 0, timeout, deadline);
     } finally {
       this.#payloads.dropMany(sent, letters);
     }
-    if (this.#kernel.waiting(this.#getters)) this.#parker.wake(this.#getters);
     return sent;
+  }
+
+  /** Puts what is prepared in the batch, but for the first `from` of it, as far as there is room: how many. */
+  #putPrepared(letters: number, from: number, timeout: number, deadline: number): number {
+    const attempt = () => (this.#isBehind() ? AGAIN : this.#sendBatch(letters, from) || AGAIN);
+    let said = attempt();
+    if (said === AGAIN) said = spin(attempt);
+    if (said === AGAIN) said = this.#parker.block<number>({ ...this.#writing('putMany'), attempt }, timeout, deadline);
+    if (this.#kernel.waiting(this.#getters)) this.#parker.wake(this.#getters);
+    return said;
   }
 
   /**
@@ -241,10 +253,12 @@ export class Queue<T = unknown> extends SharedObject {
     return sent;
   }
 
-  /** Sends the first of the `letters` prepared in the batch: how many. */
-  #sendBatch(letters: number): number {
+  /** Sends the first of the `letters` prepared in the batch, or of those behind the first `from`: how many. */
+  #sendBatch(letters: number, from = 0): number {
     const { record, slot } = this.region;
-    const said = this.#kernel.ringPutMany(this.offset, this.serial, record, slot + 1, letters);
+    const said = this.#records
+      ? this.#records.sendMany(letters, from)
+      : this.#kernel.ringPutMany(this.offset, this.serial, record, slot + 1, letters);
     if (said < 0) throw this.#refused(said);
     return said;
   }
@@ -314,6 +328,164 @@ export class Queue<T = unknown> extends SharedObject {
     }
     if (this.#kernel.waiting(this.#putters)) this.#parker.wake(this.#putters);
     return true;
+  }
+
+  /**
+   * Puts a record, for queues of a `codec.struct`: `fill` writes it into a view, in which all is zero before, and no object
+   * is made. Blocks while the queue is full, after `fill` has returned; the view is good until then. What `fill` throws comes
+   * out, and nothing was put. Throws as `put`, and TypeError for other queues.
+   *
+   * @example
+   * const ticks = new Queue({ capacity: 1024, codec: codec.struct({ at: 'f64', price: 'f64' }) });
+   * ticks.produce((tick) => {
+   *   tick.at = Date.now();
+   *   tick.price = 9.5;
+   * });
+   * ticks.consume((tick) => tick.price); // 9.5
+   */
+  produce(fill: (view: View<T>) => void, options?: WaitOptions): void {
+    const timeout = requireWaitOptions(options);
+    const letter = this.#recordsFor('produce', fill).fill(fill);
+    if (!this.#isBehind() && (this.#send(letter, NONE) || this.#sendSoon(letter, NONE))) return;
+    this.#parker.block(this.#putting(NONE, letter), timeout);
+  }
+
+  /** As `produce`, if there is room; never waits. */
+  tryProduce(fill: (view: View<T>) => void): boolean {
+    const letter = this.#recordsFor('tryProduce', fill).fill(fill);
+    const sent = !this.#isBehind() && this.#send(letter, NONE);
+    if (!sent) this.#payloads.drop(letter);
+    return sent;
+  }
+
+  /** As `produce`, without blocking the event loop; `fill` runs at once. */
+  async produceAsync(fill: (view: View<T>) => void, options?: AsyncWaitOptions): Promise<void> {
+    requireAsyncWaitOptions(options);
+    const letter = this.#recordsFor('produceAsync', fill).fill(fill);
+    if (!this.#parker.hasWaiters(this.#putters) && this.#send(letter, NONE)) return;
+    return this.#parker.wait(this.#sending(NONE, letter), options);
+  }
+
+  /**
+   * Puts `count` records, many at a time: `fill` is called for each in turn, with its number from 0 on. When it throws, or the
+   * wait ends, a first part of them was put: the error's `done` says how many.
+   */
+  produceMany(count: number, fill: (view: View<T>, index: number) => void, options?: WaitOptions): void {
+    requireInteger('count', count, 0, Number.MAX_SAFE_INTEGER);
+    const records = this.#recordsFor('produceMany', fill);
+    const timeout = requireWaitOptions(options);
+    const deadline = performance.now() + timeout;
+    let done = 0;
+    try {
+      while (done < count) {
+        const letters = records.fillMany(fill, done, count - done);
+        try {
+          for (let sent = 0; sent < letters; ) {
+            const more = this.#putPrepared(letters, sent, timeout, deadline);
+            sent += more;
+            done += more;
+          }
+          if (records.failure) throw records.failure.error;
+        } finally {
+          records.dropMany();
+        }
+      }
+    } catch (error) {
+      throw typeof error === 'object' && error !== null ? Object.assign(error, { done }) : error;
+    }
+  }
+
+  /**
+   * Takes the oldest record and hands a view of it to `use`, for queues of a `codec.struct`; returns what that returns. No
+   * object is made. The view is good until `use` returns, and then throws; `toObject` of the struct makes an object of it.
+   * Blocks while the queue is empty. Throws as `get`, and TypeError for other queues; what `use` throws comes out, and the
+   * record was taken.
+   */
+  consume<R>(use: (view: View<T>) => R, options?: WaitOptions): R {
+    const records = this.#recordsFor('consume', use);
+    const timeout = requireWaitOptions(options);
+    let view: T | typeof ENDED;
+    records.lending(true);
+    try {
+      view = this.#take(timeout);
+    } finally {
+      records.lending(false);
+    }
+    if (view === ENDED) throw this.#refused(CLOSED);
+    return this.#use(records, view, use);
+  }
+
+  /** As `consume`, if there is a record; never waits. Whether there was one. */
+  tryConsume(use: (view: View<T>) => void): boolean {
+    const view = this.#lend(this.#recordsFor('tryConsume', use));
+    if (view === ENDED) throw this.#refused(CLOSED);
+    if (view !== AGAIN) this.#use(this.#records as Records<T>, view, use);
+    return view !== AGAIN;
+  }
+
+  /** As `consume`, without blocking the event loop. The view is good until `use` returns, not until its promise is settled. */
+  async consumeAsync<R>(use: (view: View<T>) => R, options?: AsyncWaitOptions): Promise<Awaited<R>> {
+    const records = this.#recordsFor('consumeAsync', use);
+    requireAsyncWaitOptions(options);
+    let view = this.#parker.hasWaiters(this.#getters) ? AGAIN : this.#lend(records);
+    if (view === AGAIN) {
+      view = await this.#parker.wait({ ...this.#taking(), attempt: () => this.#lend(records) }, options);
+    }
+    if (view === ENDED) throw this.#refused(CLOSED);
+    return await this.#use(records, view, use);
+  }
+
+  /**
+   * Takes at least one and at most `max` records, as many as are there and a batch of this thread has room for, and hands
+   * each to `use` in turn: how many. Blocks while the queue is empty. When `use` throws, the others are still handed to it, and
+   * the first error comes out in the end. Throws as `consume`.
+   */
+  consumeMany(max: number, use: (view: View<T>) => void, options?: WaitOptions): number {
+    requireInteger('max', max, 1, Number.MAX_SAFE_INTEGER);
+    const records = this.#recordsFor('consumeMany', use);
+    const timeout = requireWaitOptions(options);
+    const attempt = () => this.#takeBatch(records, max);
+    let count = attempt();
+    if (count === AGAIN) count = spin(attempt);
+    if (count === AGAIN) count = this.#parker.block<number | typeof ENDED>({ ...this.#reading(), attempt }, timeout);
+    if (count === ENDED) throw this.#refused(CLOSED);
+    records.useBatch(count, use);
+    return count;
+  }
+
+  #takeBatch(records: Records<T>, max: number): number | typeof AGAIN | typeof ENDED {
+    const said = records.takeMany(max);
+    if (said > 0 || said === SKIPPED) {
+      if (this.#kernel.waiting(this.#putters)) this.#parker.wake(this.#putters);
+      return said > 0 ? said : this.#takeBatch(records, max);
+    }
+    return this.#notTaken(said);
+  }
+
+  #lend(records: Records<T>): T | typeof AGAIN | typeof ENDED {
+    records.lending(true);
+    try {
+      return this.#tryTake();
+    } finally {
+      records.lending(false);
+    }
+  }
+
+  #use<R>(records: Records<T>, view: T, use: (view: View<T>) => R): R {
+    try {
+      return use(view as unknown as View<T>);
+    } finally {
+      records.giveBack(view);
+    }
+  }
+
+  #recordsFor(verb: string, work: unknown): Records<T> {
+    if (!this.#records)
+      throw new TypeError(`${verb} needs a queue of a codec.struct that does not redeliver: ${this.title} is none`);
+    if (typeof work !== 'function') {
+      throw new TypeError(`${verb.includes('roduce') ? 'fill' : 'use'} must be a function: got ${show(work)}`);
+    }
+    return this.#records;
   }
 
   /** Closes it: `put` throws ClosedError from now on, `get` drains what is there and then throws it. Closing twice is fine. */
@@ -564,26 +736,21 @@ export class Queue<T = unknown> extends SharedObject {
 
 function payloadsOf<T>(place: Place, codec: Codec<T>): Payloads<T> {
   if (place.region.i32[(place.offset + QUEUE_REDELIVERS) >> 2] === 1) return new Deliveries(place, codec);
+  if (codec instanceof Struct) return new Records<T>(place, codec as unknown as Struct<T>);
   if (!codec.inline) return new Messages(place, codec);
   const Class = isWide(codec) ? Wides : Words;
   return new Class(place, codec as never) as unknown as Payloads<T>;
 }
 
-function isWide(codec: { readonly inline?: string } | undefined): boolean {
-  return codec?.inline === 'f64' || codec?.inline === 'i64';
+function isWide(codec: { readonly inline?: string }): boolean {
+  return codec.inline === 'f64' || codec.inline === 'i64';
 }
 
-/** The codecs by their number in the region. */
-const CODECS = [
-  codecs.any,
-  codecs.i32,
-  codecs.u32,
-  codecs.f64,
-  codecs.i64,
-  codecs.bytes,
-  codecs.string,
-  codecs.json,
-] as unknown as readonly Codec<unknown>[];
+/** How many bytes of an item lie in its slot, behind the slot's word; undefined for what needs a block. */
+function bytesInSlot(codec: Codec<unknown>): number | undefined {
+  if (codec instanceof Struct) return codec.bytes;
+  return codec.inline && (isWide(codec) ? 8 : 0);
+}
 
 function create<T>(options: QueueOptions<T>): Place {
   const { region, name } = placement(options);
@@ -591,24 +758,27 @@ function create<T>(options: QueueOptions<T>): Place {
   requireInteger('capacity', capacity, 1, MAX_CAPACITY);
   requireInteger('blockBytes', blockBytes, 16, MAX_BLOCK_BYTES);
   if (typeof redeliver !== 'boolean') throw new TypeError(`redeliver must be true or false: got ${show(redeliver)}`);
-  const number = CODECS.indexOf((options.codec ?? codecs.any) as Codec<unknown>);
-  if (number < 0) throw new TypeError(`codec must be one of codec.*: got ${show(options.codec)}`);
+  const codec = (options.codec ?? codecs.any) as Codec<unknown>;
+  const known = knownAs(codec);
+  const inSlot = redeliver ? undefined : bytesInSlot(codec);
   const slots = 2 ** Math.ceil(Math.log2(capacity + 1)); // one more than the capacity, for the closing mark
-  const inBlocks = redeliver || !CODECS[number]?.inline;
-  const shift = SLOT_SHIFT + Number(!inBlocks && isWide(CODECS[number]));
-  const blocks = inBlocks ? capacity * (redeliver ? 2 : 1) + SPARE_BLOCKS : 0; // those that were taken keep theirs
+  const shift = Math.ceil(Math.log2(2 ** SLOT_SHIFT + (inSlot ?? 0)));
+  const blocks = inSlot === undefined ? capacity * (redeliver ? 2 : 1) + SPARE_BLOCKS : 0; // those that were taken keep theirs
   const stride = Math.ceil((BLOCK_DATA + blockBytes) / 64) * 64;
-  const blocksAt = Math.ceil((QUEUE_SLOTS + (slots << shift)) / 64) * 64;
-  return region.create(KIND_QUEUE, blocksAt + blocks * stride, name, (offset) => {
+  const blocksAt = Math.ceil((QUEUE_SLOTS + slots * 2 ** shift) / 64) * 64;
+  const textAt = blocksAt + blocks * stride;
+  return region.create(KIND_QUEUE, textAt + known.bytes, name, (offset) => {
     const words: Record<number, number> = {
       [QUEUE_MASK]: slots - 1,
       [QUEUE_LIMIT]: capacity * 2,
-      [QUEUE_CODEC]: number,
+      [QUEUE_CODEC]: known.number,
       [QUEUE_BLOCKS]: blocks,
       [QUEUE_BLOCK_STRIDE]: stride,
       [QUEUE_BLOCKS_AT]: offset + blocksAt,
       [QUEUE_SLOT_SHIFT]: shift,
       [QUEUE_REDELIVERS]: Number(redeliver),
+      [QUEUE_RECORD]: codec instanceof Struct ? codec.bytes : 0,
+      [QUEUE_TEXT]: putKnown(region, known, offset + textAt),
       [QUEUE_TAIL]: position,
       [QUEUE_HEAD_SEEN]: position,
       [QUEUE_HEAD]: position,

@@ -6,6 +6,7 @@ import {
   BROADCAST_MAIL_STRIDE,
   BROADCAST_MAILS_AT,
   BROADCAST_PUBLISHERS,
+  BROADCAST_TEXT,
   BUSY,
   CELL_DATA,
   CELL_LENGTH,
@@ -30,14 +31,13 @@ import {
   spin,
   type WaitOptions,
 } from '../memory/wait.ts';
-import { type Codec, codec as codecs } from './codec.ts';
-
-/** The codecs by their number in the region. */
-export const CODECS: readonly Codec<unknown>[] = Object.values(codecs) as unknown as readonly Codec<unknown>[];
+import type { Codec } from './codec.ts';
+import { codecOf } from './known.ts';
 
 /** The codec of a broadcast. */
-export function codecOf<T>(region: Region, broadcast: number): Codec<T> {
-  const codec = CODECS[region.i32[(broadcast + BROADCAST_CODEC) >> 2] ?? 0] as Codec<T>;
+export function codecIn<T>(region: Region, broadcast: number): Codec<T> {
+  const word = (at: number) => region.i32[(broadcast + at) >> 2] ?? 0;
+  const codec = codecOf<T>(region, word(BROADCAST_CODEC), word(BROADCAST_TEXT));
   return codec.bind?.(region) ?? codec;
 }
 
@@ -83,7 +83,7 @@ export class Subscription<T = unknown> extends SharedObject {
     this.#broadcast = { region, offset: broadcast, serial: i32[(broadcast + OBJECT_SERIAL) >> 2] ?? 0 };
     this.#kernel = region.kernel;
     this.#parker = region.parker;
-    this.#codec = codecOf<T>(region, broadcast);
+    this.#codec = codecIn<T>(region, broadcast);
     this.#mail = mailOf(region, broadcast);
     this.#waiters = offset + SUBSCRIPTION_WAITERS;
   }
