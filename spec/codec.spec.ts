@@ -1,7 +1,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { CodecError } from '../lib/memory/errors.ts';
+import { Broadcast } from '../lib/queue/broadcast.ts';
 import { type Codec, codec, refuse } from '../lib/queue/codec.ts';
+import { Queue } from '../lib/queue/queue.ts';
 import { carry, difference, numbers, refused, scratch } from './kit/carry.ts';
 import { values } from './kit/values.ts';
 
@@ -125,5 +127,64 @@ for (const [numeric, carried, others] of inline) {
     }
   });
 }
+
+const point = codec.define<[number, number]>({
+  name: 'a point',
+  size: () => 8,
+  encode: ([x, y], target) => target.writeInt32LE(y, target.writeInt32LE(x, 0)),
+  decode: (source) => [source.readInt32LE(0), source.readInt32LE(4)],
+});
+
+test('a codec of a program carries its values, alone, beyond a block and in a broadcast', () => {
+  assert.equal(carry(point, [1, -2]), [1, -2]);
+  const queue = new Queue({ capacity: 2, codec: point });
+  queue.put([3, 4]);
+  assert.equal(queue.get(), [3, 4]);
+  const many = codec.define<number>({
+    name: 'many bytes',
+    size: (n) => n + 10,
+    encode: (n, target) => target.fill(7, 0, n).subarray(0, n).length,
+    decode: (source) => (source.every((byte) => byte === 7) ? source.length : -1),
+  });
+  const long = new Queue({ capacity: 2, codec: many, blockBytes: 16 });
+  for (const n of [0, 5, 16, 17, 5000]) {
+    long.put(n);
+    assert.is(long.get(), n);
+  }
+  const news = new Broadcast({ capacity: 2, codec: point });
+  const mine = news.subscribe();
+  news.publish([5, 6]);
+  assert.equal(mine.get(), [5, 6]);
+});
+
+test('a codec of a program writes nothing outside of its bytes', () => {
+  const greedy = codec.define<number>({
+    name: 'greedy',
+    size: () => 4,
+    encode: (_, target) => target.fill(1).length,
+    decode: (source) => source.length,
+  });
+  scratch.fill(9, 0, 32);
+  assert.is(greedy.encode(0, scratch, 8, 32), 12);
+  assert.equal([...scratch.subarray(6, 14)], [9, 9, 1, 1, 1, 1, 9, 9]);
+  assert.is(greedy.encode(0, scratch, 8, 11), -1);
+  for (const size of [-1, 0.5, Number.NaN, '4']) {
+    const wrong = codec.define<number>({
+      name: `size ${size}`,
+      size: () => size as number,
+      encode: () => 0,
+      decode: () => 0,
+    });
+    refused(wrong as Codec<unknown>, 0, /must give a size of 0 or more whole bytes: got/);
+  }
+});
+
+test('what no library codec, struct or definition is, is no codec of a queue', () => {
+  const strangers = [{}, 5, 'i32', { ...codec.string }, { ...point }, () => 1];
+  for (const stranger of strangers) {
+    const make = (): unknown => new Queue({ capacity: 1, codec: stranger as never });
+    assert.throws(make, /^codec must be one of codec\.\*: got /);
+  }
+});
 
 test.run();

@@ -11,17 +11,13 @@
  * and cost no block, and each is an item of its own for whoever counts, takes or buries.
  */
 import {
-  CLAIM_SHIFT,
   DONE,
   FREED,
   OBJECT_SERIAL,
   QUEUE_GETTERS,
   QUEUE_HEAD,
-  QUEUE_HEAD_SEEN,
-  QUEUE_LIMIT,
   QUEUE_PUTTERS,
   QUEUE_RECORD,
-  QUEUE_TAIL,
   SLOT_WIDE,
 } from './layout';
 import { claim, claimedAt, notPublished, said, slotAt, stampOf, wordOf } from './ring';
@@ -50,22 +46,6 @@ export function recordsPut(q: usize, serial: i32, owner: i32, from: usize, count
 
 /** Puts the record at `from`: DONE, WAKE (a consumer waits), BUSY (full), CLOSED or FREED. */
 export function recordPut(q: usize, serial: i32, owner: i32, from: usize): i32 {
-  if (load<i32>(q, OBJECT_SERIAL) !== serial) return FREED;
-  // as claim() would find it, when the tail is right and the remembered head leaves room
-  const t = atomic.load<i32>(q, QUEUE_TAIL);
-  const slot = slotAt(q, t);
-  const word = atomic.load<i64>(slot);
-  if (
-    (stampOf(word) - t < 0 || word === 0) &&
-    <u32>(t - load<i32>(q, QUEUE_HEAD_SEEN)) < <u32>load<i32>(q, QUEUE_LIMIT) &&
-    atomic.cmpxchg<i64>(slot, word, wordOf(t, (1 << CLAIM_SHIFT) | owner)) === word
-  ) {
-    store<i32>(q, t + 2, QUEUE_TAIL);
-    copy(slot + SLOT_WIDE, from, load<i32>(q, QUEUE_RECORD));
-    // Publishes: the record. By: this store. Seen after: the load in recordsGet().
-    atomic.store<i64>(slot, wordOf(t | 1, 0));
-    return said(q + QUEUE_GETTERS);
-  }
   const n = recordsPut(q, serial, owner, from, 1);
   return n > 0 ? said(q + QUEUE_GETTERS) : n;
 }

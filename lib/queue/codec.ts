@@ -114,7 +114,8 @@ function withField<T, F extends 'bytes' | 'string'>(
   carried: Codec<T>,
 ): Codec<T> & ((bytes: number) => readonly [F, number]) {
   const make = (length: number): readonly [F, number] => [field, length];
-  return Object.defineProperties(make, Object.getOwnPropertyDescriptors(carried)) as typeof make & Codec<T>;
+  const own = { ...carried, bind: undefined }; // `bind` of a codec means something else than that of a function
+  return Object.defineProperties(make, Object.getOwnPropertyDescriptors(own)) as unknown as typeof make & Codec<T>;
 }
 
 const bytes = withField<Uint8Array, 'bytes'>('bytes', {

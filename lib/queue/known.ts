@@ -37,7 +37,7 @@ export function knownAs(value: unknown = codec.any): Known {
   if (value instanceof Struct) return { number: STRUCT, text, bytes };
   const number = text.length > 0 ? DEFINED : CODECS.indexOf(value);
   if (number < 0) {
-    throw new TypeError(`codec must be one of codec.*, a struct or what codec.define returned: got ${show(value)}`);
+    throw new TypeError(`codec must be one of codec.*: got ${show(value)}`);
   }
   return { number, text, bytes };
 }

@@ -100,7 +100,7 @@ export class Records<T> implements Payloads<T> {
     const letter = this.#take();
     let written = false;
     try {
-      this.#struct.write((this.#drafts[letter] as Draft).open(0), value);
+      this.#struct.write((this.#drafts[letter] as Draft).views[0] as StructView, value);
       written = true;
     } finally {
       if (!written) this.drop(letter);
@@ -141,7 +141,7 @@ export class Records<T> implements Payloads<T> {
 
   writeMany(values: ArrayLike<T>, from: number, room: number): number {
     const count = Math.min(this.#most, values.length - from, room);
-    return this.#prepare(count, (batch, i) => this.#struct.write(batch.open(i), values[from + i]));
+    return this.#prepare(count, (batch, i) => this.#struct.write(batch.views[i] as StructView, values[from + i]));
   }
 
   /** Prepares `count` records, or as many as a batch has, that `fill` writes, which is told their numbers, from `from` on. */

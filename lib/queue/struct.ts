@@ -134,6 +134,11 @@ export class StructView {
     return view.#raw;
   }
 
+  /** Its bytes, also when it is over, for those who own it. */
+  static ownOf(view: StructView): Raw {
+    return view.#own;
+  }
+
   /** What `value` is a view of, if it is one. */
   static structOf(value: object): Struct<unknown> | undefined {
     return #struct in value ? value.#struct : undefined;
@@ -207,7 +212,7 @@ export class Struct<T> {
     if (typeof value !== 'object' || value === null) {
       throw new CodecError('struct', `carries ${this.carries}, not ${show(value)}`);
     }
-    const raw = StructView.rawOf(view);
+    const raw = StructView.ownOf(view);
     if (StructView.structOf(value) === this) {
       raw.bytes.set(StructView.rawOf(value as StructView).bytes);
       return;
@@ -233,7 +238,7 @@ export class Struct<T> {
     return new this.#View(this as Struct<unknown>, raw);
   }
 
-  /** @internal */
+  /** As a codec: writes a record, if there is room for one. Throws CodecError. */
   encode(value: T, into: Buffer, at: number, end: number): number {
     if (at + this.bytes > end) return -1;
     const view = this.#take(); // aside: a getter may encode another one
@@ -243,7 +248,7 @@ export class Struct<T> {
     return at + this.bytes;
   }
 
-  /** @internal */
+  /** As a codec: reads a record. */
   decode(from: Buffer, at: number): T {
     const view = this.#take();
     from.copy(StructView.rawOf(view).bytes, 0, at, at + this.bytes);

@@ -8,7 +8,7 @@ import { Region } from '../../lib/memory/region.ts';
 import { formatSnapshot } from '../../lib/memory/snapshot.ts';
 import type { Pool } from '../../lib/pool/pool.ts';
 import { Broadcast } from '../../lib/queue/broadcast.ts';
-import { codec } from '../../lib/queue/codec.ts';
+import { type Codec, codec } from '../../lib/queue/codec.ts';
 import { type Connection, pipe } from '../../lib/queue/pipe.ts';
 import { Queue } from '../../lib/queue/queue.ts';
 import { select, selectAsync } from '../../lib/queue/select.ts';
@@ -43,6 +43,14 @@ const sharing = new URL('./sharing.js', import.meta.url);
 const tasks = new URL('./tasks.js', import.meta.url);
 const piping = new URL('./piping.js', import.meta.url);
 const queue = (options: object = {}): Queue => new Queue({ capacity: 2, name: 'orders', ...options });
+const structs = (): Queue<{ x: number }> => new Queue({ capacity: 2, codec: codec.struct({ x: 'u8' }) });
+const point = (): Codec<[number, number]> =>
+  codec.define<[number, number]>({
+    name: 'point',
+    size: () => 8,
+    encode: ([x, y], target) => target.writeInt32LE(y, target.writeInt32LE(x, 0)),
+    decode: (source) => [source.readInt32LE(0), source.readInt32LE(4)],
+  });
 const mutex = (): Mutex => new Mutex({ name: 'stock' });
 const semaphore = (permits = 2, max?: number): Semaphore => new Semaphore({ permits, max, name: 'seats' });
 const event = (): Event => new Event({ name: 'ready' });
@@ -572,6 +580,62 @@ const others: Record<string, Misuse> = {
     error: 'CodecError',
     code: 'ERR_CODEC',
     message: /^codec any /,
+  },
+  'produce for a queue of other items': {
+    run: () => queue().produce(() => {}),
+    error: 'TypeError',
+    message: /^produce needs a queue of a codec\.struct that does not redeliver: queue "orders" is none$/,
+  },
+  'consume with what is no function': {
+    run: () => structs().consume(wrong(5)),
+    error: 'TypeError',
+    message: /^use must be a function: got 5$/,
+  },
+  'a view after its function has returned': {
+    run: () => {
+      let kept = { x: 0 };
+      structs().produce((view) => {
+        kept = view;
+      });
+      return kept.x;
+    },
+    error: 'NotOwnerError',
+    code: 'ERR_NOT_OWNER',
+    message: /^the view of a record was used after the function to which it was handed had returned$/,
+  },
+  'a field of a struct that is out of range': {
+    run: () => structs().put({ x: 256 }),
+    error: 'CodecError',
+    code: 'ERR_CODEC',
+    message: /^codec struct carries whole numbers from 0 to 255 \(-0 is not one\) in field x, not 256$/,
+  },
+  'a definition of a codec whose name is taken': {
+    run: () => [point(), point()],
+    error: 'TypeError',
+    message: /^definition\.name must be one that is not taken: got "point"$/,
+  },
+  'a definition of a codec without decode': {
+    run: () => codec.define(wrong({ name: 'half', size: () => 1, encode: () => 1 })),
+    error: 'TypeError',
+    message: /^definition\.decode must be a function: got undefined$/,
+  },
+  'a codec that writes more than its size': {
+    run: () => queue({ codec: codec.define({ name: 'over', size: () => 2, encode: () => 3, decode: () => 0 }) }).put(1),
+    error: 'CodecError',
+    code: 'ERR_CODEC',
+    message: /^codec over must write from 0 to 2 bytes, its size, and return how many: got 3$/,
+  },
+  'a codec that throws': {
+    run: () => queue({ codec: point() }).put(5),
+    error: 'CodecError',
+    code: 'ERR_CODEC',
+    message: /^codec point cannot encode the value: /,
+  },
+  'a codec that the other thread does not define': {
+    run: () => run(locking, 'visit', queue({ codec: point() })),
+    error: 'CodecError',
+    code: 'ERR_CODEC',
+    message: /codec point is not defined in this thread: import the module that calls codec\.define/,
   },
   'select of nothing': {
     run: () => select([]),

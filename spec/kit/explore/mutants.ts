@@ -16,6 +16,7 @@ const at =
 
 const lock = at('lock');
 const ring = at('ring');
+const records = at('records');
 const pieces = at('pieces');
 const waiters = at('waiters');
 const blocks = at('blocks');
@@ -169,6 +170,16 @@ export const mutants: readonly Mutant[] = [
     'export function ringGet(',
     'store<i64>(me, payload, THREAD_MAIL);',
     'store<i64>(me, payloadOf(slot, word, isWide(q)), THREAD_MAIL);',
+  ]),
+  records('records are published by a plain store', 'ring: records', [
+    'all records and words of the claim',
+    'atomic.store<i64>(slot, wordOf(position | 1, 0))',
+    'store<i64>(slot, wordOf(position | 1, 0))',
+  ]),
+  records('records are taken without comparing the head', 'ring: records', [
+    'export function recordsGet(',
+    'atomic.cmpxchg<i32>(q, head, head + (n << 1), QUEUE_HEAD) === head',
+    '(atomic.store<i32>(q, head + (n << 1), QUEUE_HEAD), true)',
   ]),
   ring('a batch is published by a plain store', 'batches', [
     'all words and payloads of the claim',

@@ -49,6 +49,7 @@ export class Queue {
     const { at } = this.#ring;
     if (!this.#options.wide) return yield* call('ringPut', at, SERIAL, n);
     yield* poke(this.#record + THREAD_MAIL, n);
+    if (this.#options.records) return yield* call('recordPut', at, SERIAL, this.#slot + 1, this.#record + THREAD_MAIL);
     return yield* call('ringPutWide', at, SERIAL, this.#record, this.#slot + 1);
   }
 
@@ -94,7 +95,9 @@ export class Queue {
   *putMany(items: readonly number[]): Part<number> {
     for (const [i, item] of items.entries()) yield* poke(this.#record + THREAD_BATCH + 8 * i, item);
     const { at, getters } = this.#ring;
-    const said = yield* call('ringPutMany', at, SERIAL, this.#record, this.#slot + 1, items.length);
+    const said = this.#options.records
+      ? yield* call('recordsPut', at, SERIAL, this.#slot + 1, this.#record + THREAD_BATCH, items.length)
+      : yield* call('ringPutMany', at, SERIAL, this.#record, this.#slot + 1, items.length);
     if (said > 0 && (yield* call('waiting', getters))) yield* this.parker.wake(getters);
     return said;
   }
@@ -121,7 +124,9 @@ export class Queue {
     const { at, putters } = this.#ring;
     const said = this.#options.blocks
       ? yield* call('ringGetBlock', at, SERIAL, this.#record, this.#slot + 1)
-      : yield* call('ringGet', at, SERIAL, this.#record);
+      : this.#options.records
+        ? yield* call('recordGet', at, SERIAL, this.#record + THREAD_MAIL)
+        : yield* call('ringGet', at, SERIAL, this.#record);
     if (said !== DONE && said !== WAKE) return said === CLOSED ? CLOSED : BUSY;
     let item = yield* peek(this.#record + THREAD_MAIL);
     if (this.#options.blocks) {
@@ -154,7 +159,9 @@ export class Queue {
   /** Takes up to `most` without waiting. */
   *tryGetMany(most: number): Part<number[] | typeof BUSY | typeof CLOSED> {
     const { at, putters } = this.#ring;
-    const said = yield* call('ringGetMany', at, SERIAL, this.#record, most);
+    const said = this.#options.records
+      ? yield* call('recordsGet', at, SERIAL, this.#record + THREAD_BATCH, most)
+      : yield* call('ringGetMany', at, SERIAL, this.#record, most);
     if (said <= 0) return said === CLOSED ? CLOSED : BUSY;
     const items: number[] = [];
     for (let i = 0; i < said; i++) items.push(yield* peek(this.#record + THREAD_BATCH + 8 * i));

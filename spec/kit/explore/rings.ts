@@ -16,6 +16,7 @@ import {
   QUEUE_LIMIT,
   QUEUE_MASK,
   QUEUE_PUTTERS,
+  QUEUE_RECORD,
   QUEUE_SLOT_SHIFT,
   QUEUE_SLOTS,
   QUEUE_TAIL,
@@ -34,6 +35,8 @@ export const SERIAL = 77;
 export interface RingOptions {
   readonly capacity: number;
   readonly wide?: boolean;
+  /** Of a wide ring: whether its items go through the operations for records. */
+  readonly records?: boolean;
   readonly blocks?: number;
   readonly position?: number;
   /** How far the hint of the tail lags behind, in positions. */
@@ -96,6 +99,7 @@ export class Ring {
       [QUEUE_BLOCK_STRIDE]: this.#stride,
       [QUEUE_BLOCKS_AT]: this.#blocksAt,
       [QUEUE_SLOT_SHIFT]: this.#shift,
+      [QUEUE_RECORD]: 8,
       [QUEUE_TAIL]: start,
       [QUEUE_HEAD_SEEN]: start,
       [QUEUE_HEAD]: position,

@@ -68,6 +68,7 @@ export function plansUnder(protocol: Protocol): Plans {
   const pieces = (name: string, units: number, claimers: readonly Claimer[], kills = 0) =>
     pieceScenario(`pieces: ${name}`, { units, claimers, kills, protocol });
   const ring = (name: string, options: RingScenario) => ringScenario(`ring: ${name}`, { protocol, ...options });
+  const records = { wide: true, records: true };
   const plans: readonly Plan[] = [
     plan(ring('a producer and a consumer sleep', { capacity: 1, position: SIGN, roles: [puts(2), gets(2)] })),
     plan(ring('two producers sleep', { capacity: 1, position: WORD, roles: [puts(1), puts(1), gets(2)] }), 2, 4),
@@ -118,6 +119,14 @@ export function plansUnder(protocol: Protocol): Plans {
     plan(ring('never empty', { capacity: 2, items: 2, position: SIGN, roles: [takesOne, takesAndPuts(3)] })),
     plan(ring('a lap', { capacity: 1, position: WORD, roles: [tryPuts(3), tryGets(3), tryPuts(1)] }), 3),
     plan(ring('wide', { capacity: 1, wide: true, position: WORD, roles: [tryPuts(2), tryGets(2), tryGets(1)] })),
+    plan(ring('records', { ...records, capacity: 1, position: WORD, roles: [tryPuts(2), tryGets(2), tryGets(1)] })),
+    plan(ring('records in batches', { ...records, capacity: 2, roles: [tryBatchPut(2), tryPuts(1), tryBatchGet(2)] })),
+    plan(
+      ring('records, a lap', {
+        ...{ ...records, capacity: 1, items: 1, position: WORD, overtaken: true },
+        roles: [tryPuts(2), tryGets(2), tryBatchGet(1)],
+      }),
+    ),
     plan(ring('wide, sleeping', { capacity: 1, wide: true, roles: [puts(2), gets(1), gets(1)] }), 2, 4),
     plan(ring('batches', { capacity: 3, position: WORD - 2, roles: [tryBatchPut(2), tryBatchPut(2), tryBatchGet(4)] })),
     plan(ring('batch and single', { capacity: 3, position: SIGN, roles: [tryBatchPut(3), tryPuts(1), tryGets(2)] })),
@@ -200,6 +209,12 @@ export function plansUnder(protocol: Protocol): Plans {
     plan(
       ring('death in a batch', {
         ...{ capacity: 3, position: WORD, kills: 1, final: batchEnd(3) },
+        roles: [tryBatchPut(2), tryPuts(1), tryBatchGet(3)],
+      }),
+    ),
+    plan(
+      ring('death in a batch of records', {
+        ...{ ...records, capacity: 3, position: WORD, kills: 1, final: batchEnd(3) },
         roles: [tryBatchPut(2), tryPuts(1), tryBatchGet(3)],
       }),
     ),
