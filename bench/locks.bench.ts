@@ -1,10 +1,15 @@
 import { attach, Mutex, type Shared, share } from '../lib/index.ts';
 import { AtomicsMutex } from './atomics.ts';
+import { inProcess } from './child.ts';
 import { type Body, onCrew } from './crew.ts';
-import { native } from './native.ts';
+import { native, python } from './native.ts';
+import { mutexAlone } from './rivals/multithreading.ts';
+import { webLocks } from './rivals/web-locks.ts';
 import { inThread, type Rival, type Scenario } from './scenario.ts';
+import { work } from './work.ts';
 
 const here = import.meta.url;
+const v8 = { module: new URL('./rivals/v8-mutex.js', here).href, flags: ['--harmony-struct'] };
 
 const alone: Scenario = {
   name: 'mutex alone: lock and unlock cost less in the kernel than on JS Atomics',
@@ -34,6 +39,10 @@ const alone: Scenario = {
       };
     }),
     native('pthread_mutex, C++', ['mutex', '10000', '200']),
+    inProcess("V8's Atomics.Mutex", { ...v8, make: 'alone' }),
+    mutexAlone('multithreading Mutex'),
+    webLocks(),
+    python('multiprocessing.Lock, Python', ['lock', '10000', '20']),
   ],
 };
 
@@ -109,13 +118,77 @@ const counter = (threads: number): Scenario => ({
   threads,
   rounds: 9,
   compare: true,
+  scaling: { curve: 'counter under a lock', axis: 'threads', x: threads },
   rivals: [
     counting('locked, ringfence Mutex', 'locked', threads),
     counting('locked, mutex on JS Atomics', 'lockedOnAtomics', threads),
     counting('Atomics.add', 'atomicAdd', threads),
     counting('unlocked', 'unlocked', threads),
+    inProcess("locked, V8's Atomics.Mutex", { ...v8, make: `counter${threads}` }),
+    native('locked, pthread_mutex, C++', ({ roundMs }) => ['counter', `${threads}`, `${roundMs}`]),
+    python('locked, multiprocessing.Lock, Python', ({ roundMs }) => ['counter', `${threads}`, `${roundMs}`]),
   ],
 });
 
+interface Section {
+  readonly mutex: Shared<Mutex>;
+  readonly words: Int32Array;
+  readonly turns: number;
+}
+
+// Turns of `work` that take about so long.
+const SHORT = 32;
+const LONG = 160;
+
+export function sections({ turns, ...shared }: Section): Body {
+  const mutex = attach(shared.mutex);
+  return (n) => {
+    for (let i = 0; i < n; i++) {
+      mutex.lock();
+      work(turns);
+      mutex.unlock();
+    }
+  };
+}
+
+export function sectionsOnAtomics({ words, turns }: Section): Body {
+  const mutex = new AtomicsMutex(words, LOCK);
+  return (n) => {
+    for (let i = 0; i < n; i++) {
+      mutex.lock();
+      work(turns);
+      mutex.unlock();
+    }
+  };
+}
+
+/** Two threads that want the same lock again and again, each time for so many turns. */
+function section(length: string, turns: number): Scenario {
+  const rival = (name: string, job: string) =>
+    onCrew(name, {
+      jobs: () => {
+        const words = new Int32Array(new SharedArrayBuffer(256));
+        const data: Section = { words, mutex: share(new Mutex()), turns };
+        return [1, 2].map(() => ({ module: here, name: job, data }));
+      },
+      factor: 2,
+    });
+  return {
+    name: `sections of ${length}: a lock in the kernel loses no throughput to waiting`,
+    how: `two threads, each with the lock for a loop of ${turns} turns (about ${length}) again and again`,
+    unit: 'M sections/s',
+    better: 'more',
+    threads: 2,
+    rounds: 9,
+    compare: true,
+    rivals: [rival('ringfence Mutex', 'sections'), rival('mutex on JS Atomics', 'sectionsOnAtomics')],
+  };
+}
+
 /** The scenarios of locks. */
-export const locks: readonly Scenario[] = [alone, counter(1), counter(2)];
+export const locks: readonly Scenario[] = [
+  alone,
+  ...[1, 2, 4].map(counter),
+  section('0.2 us', SHORT),
+  section('1 us', LONG),
+];

@@ -1,6 +1,7 @@
 import { attach, Event, Mutex, Queue, RLock, RwLock, Semaphore, type Shared, share, Value } from '../lib/index.ts';
 import { type Body, Crew, onCrew } from './crew.ts';
 import { inThread, quantile, type Rival, type Scenario } from './scenario.ts';
+import { work } from './work.ts';
 
 const here = import.meta.url;
 
@@ -61,19 +62,15 @@ const alone: Scenario = {
   ],
 };
 
-/** About a microsecond of work. */
-function work(): void {
-  for (let turn = 0; turn < TURNS; turn++) sink = Math.imul(sink, 1664525) + turn;
-}
+/** About a microsecond of {@link work}. */
 const TURNS = 160;
-let sink = 1;
 
 export function readLocked(shared: Shared<RwLock>): Body {
   const { read } = attach(shared);
   return (times) => {
     for (let i = 0; i < times; i++) {
       read.lock();
-      work();
+      work(TURNS);
       read.unlock();
     }
   };
@@ -84,7 +81,7 @@ export function mutexLocked(shared: Shared<Mutex>): Body {
   return (times) => {
     for (let i = 0; i < times; i++) {
       mutex.lock();
-      work();
+      work(TURNS);
       mutex.unlock();
     }
   };

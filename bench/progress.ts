@@ -1,7 +1,7 @@
 import os from 'node:os';
 import { SingleBar } from 'cli-progress';
 import type { Measured } from './results.ts';
-import { type Effort, measure, type Question, type Scenario, titleOf } from './scenario.ts';
+import { type Effort, measure, type Outcome, type Scenario, titleOf } from './scenario.ts';
 
 /** Measures `scenario`. Progress goes to stderr: a bar on a terminal, one line a scenario elsewhere. */
 export async function measured(scenario: Scenario, place: string, effort: Effort): Promise<Measured> {
@@ -9,16 +9,12 @@ export async function measured(scenario: Scenario, place: string, effort: Effort
   const load = os.loadavg()[0] ?? 0;
   const rounds = Math.min(most, effort.rounds);
   const title = `${place} ${titleOf(scenario)}`;
-  if (process.stderr.isTTY) return finish(question, load, await withBar(scenario, title, rounds, effort));
+  if (process.stderr.isTTY) return { ...question, load, ...(await withBar(scenario, title, rounds, effort)) };
   console.error(`measuring ${title}: ${rivals.length} rivals, ${rounds} rounds`);
-  return finish(question, load, await measure(scenario, () => {}, effort));
+  return { ...question, load, ...(await measure(scenario, () => {}, effort)) };
 }
 
-function finish(question: Question, load: number, rows: Measured['rows']): Measured {
-  return { ...question, load, rows };
-}
-
-async function withBar(scenario: Scenario, title: string, rounds: number, effort: Effort): Promise<Measured['rows']> {
+async function withBar(scenario: Scenario, title: string, rounds: number, effort: Effort): Promise<Outcome> {
   const bar = new SingleBar({ format: '{bar} {value}/{total} {title}', clearOnComplete: true, hideCursor: true });
   bar.start(rounds * scenario.rivals.length, 0, { title });
   try {

@@ -10,6 +10,8 @@ import { type Question, type Row, titleOf } from './scenario.ts';
 export interface Measured extends Question {
   /** Average number of runnable threads in the minute before it. */
   readonly load: number;
+  /** Cores that other programs used while it ran. */
+  readonly others: number;
   readonly rows: readonly Row[];
 }
 
@@ -69,6 +71,11 @@ export const commandFor = (scenario: Question): string => `npm run bench -- --on
 /** What a chart and a table have to say about a scenario that has more threads than there are cores. */
 export function crowded({ threads }: Question, { cores }: Machine): string | undefined {
   return threads > cores ? `${threads} threads on ${cores} cores: they take turns` : undefined;
+}
+
+/** What to hold against the figures of a scenario: that other programs ran meanwhile. */
+export function disturbed({ others }: Measured, { cores }: Machine): string | undefined {
+  return others > 0.1 ? `other programs used ${others.toFixed(1)} of ${cores} cores meanwhile` : undefined;
 }
 
 /** `bench/results/2026-11-24-amd-epyc-node20.json`; a quick run, and one of a changed tree, say so in their name. */

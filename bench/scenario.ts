@@ -1,4 +1,5 @@
 import { Bench } from 'tinybench';
+import { Neighbours } from './neighbours.ts';
 
 /** How long to measure. */
 export interface Effort {
@@ -16,6 +17,8 @@ export const QUICK: Effort = { rounds: 5, roundMs: 30, warmUpMs: 90 };
 /** One contestant of a scenario: three methods, be it a loop in this thread, a crew of threads or another process. */
 export interface Rival {
   readonly name: string;
+  /** Whether another process does the work: what it uses must not be taken for the work of strangers. */
+  readonly elsewhere?: boolean;
   /** Starts and warms up what the rounds need; throws {@link Unavailable} where this rival cannot run. */
   start(effort: Effort): void | Promise<void>;
   /** Runs one round and returns its figure, in the unit of the scenario. */
@@ -66,6 +69,13 @@ export interface Scenario extends Question {
   readonly targets?: readonly Target[];
 }
 
+/** What became of a scenario. */
+export interface Outcome {
+  readonly rows: readonly Row[];
+  /** Cores that other programs used during the rounds. */
+  readonly others: number;
+}
+
 /** The figures of one rival, round by round; or the reason why there are none. */
 export interface Row {
   readonly name: string;
@@ -90,7 +100,8 @@ export const titleOf = ({ name }: { readonly name: string }): string => name.spl
  *
  * Whoever fails becomes a row that says why; but not the first, which is ours: its error ends the run.
  */
-export async function measure(scenario: Scenario, tick: () => void, effort: Effort = FULL): Promise<Row[]> {
+export async function measure(scenario: Scenario, tick: () => void, effort: Effort = FULL): Promise<Outcome> {
+  const neighbours = new Neighbours();
   const entries = scenario.rivals.map((rival) => ({ rival, figures: [] as number[], absent: '' }));
   const attempt = async (entry: (typeof entries)[number], what: () => unknown) => {
     try {
@@ -104,13 +115,24 @@ export async function measure(scenario: Scenario, tick: () => void, effort: Effo
     for (const entry of entries) await attempt(entry, () => entry.rival.start(effort));
     for (let round = 0; round < Math.min(scenario.rounds, effort.rounds); round++) {
       for (const entry of entries) {
-        if (!entry.absent) await attempt(entry, async () => entry.figures.push(await entry.rival.round()));
+        if (!entry.absent) await attempt(entry, async () => entry.figures.push(await watched(entry.rival, neighbours)));
         tick();
       }
     }
-    return entries.map(({ rival, figures, absent }) => row(rival, figures, absent));
+    const rows = entries.map(({ rival, figures, absent }) => row(rival, figures, absent));
+    return { rows, others: neighbours.cores };
   } finally {
     for (const { rival } of entries) await rival.stop();
+  }
+}
+
+async function watched(rival: Rival, neighbours: Neighbours): Promise<number> {
+  if (rival.elsewhere) return rival.round();
+  neighbours.start();
+  try {
+    return await rival.round();
+  } finally {
+    neighbours.stop();
   }
 }
 
@@ -174,5 +196,31 @@ export function inThread(name: string, make: () => (operations: number) => void,
     stop() {
       bench?.remove(name);
     },
+  };
+}
+
+/** A rival that awaits one operation after another in this thread; its figure is the median nanoseconds of one. */
+export function awaited(name: string, make: () => () => Promise<unknown>, batch: number = 200): Rival {
+  let one = (): Promise<unknown> => Promise.resolve();
+  let ms = 0;
+  const timed = async () => {
+    const start = performance.now();
+    for (let i = 0; i < batch; i++) await one();
+    return ((performance.now() - start) * 1e6) / batch;
+  };
+  const during = async (limit: number) => {
+    const figures: number[] = [];
+    for (const end = performance.now() + limit; performance.now() < end; ) figures.push(await timed());
+    return quantile(figures, 0.5);
+  };
+  return {
+    name,
+    async start({ roundMs, warmUpMs }) {
+      one = make();
+      ms = roundMs / 3;
+      await during(warmUpMs);
+    },
+    round: () => during(ms),
+    stop() {},
   };
 }

@@ -1,5 +1,5 @@
 import { Table } from 'console-table-printer';
-import { crowded, describe, type Machine, type Measured, type Results } from './results.ts';
+import { crowded, describe, disturbed, type Machine, type Measured, type Results } from './results.ts';
 import { median } from './scenario.ts';
 import { comparison, headline, number, ranked, sinceThen, spread } from './words.ts';
 
@@ -9,6 +9,7 @@ export function text(scenario: Measured, machine: Machine, baseline?: Results): 
   return [
     `\n${name}\n${how}\n${describe(machine)} | load before it ${number(load)}`,
     crowded(scenario, machine),
+    disturbed(scenario, machine),
     headline(scenario),
     table(scenario, baseline),
     ...rows.flatMap((row) => (row.absent ? [`${row.name}: not measured, ${row.absent}`] : [])),

@@ -1,0 +1,65 @@
+import { inThread, type Rival, Unavailable } from '../scenario.ts';
+
+// The package `multithreading`, which is imported where it can be: on Node 20 its first line already fails.
+
+type Library = typeof import('multithreading');
+
+async function library(): Promise<Library> {
+  const major = Number(process.versions.node.split('.')[0]);
+  if (major < 22) throw new Unavailable('multithreading needs Node 22 or later: npm run bench -- --node 24');
+  return import('multithreading');
+}
+
+/** Its mutex, blocking, and the guard given back. */
+export function mutexAlone(name: string): Rival {
+  let rival: Rival | undefined;
+  return {
+    name,
+    async start(effort) {
+      const { Mutex } = await library();
+      rival = inThread(name, () => {
+        const mutex = new Mutex();
+        return (pairs) => {
+          for (let i = 0; i < pairs; i++) mutex.blockingLock().dispose();
+        };
+      });
+      await rival.start(effort);
+    },
+    round: () => rival?.round() ?? Number.NaN,
+    stop: () => rival?.stop(),
+  };
+}
+
+const ITEMS = 4000; // about 30 ms
+
+/** Its channel, from one of its threads to another; the figure is millions of items a second, starting the tasks included. */
+export function channel(name: string, capacity: number): Rival {
+  let loaded: Library | undefined;
+  const round = async () => {
+    if (!loaded) throw new Error(`${name} has not been started`);
+    const { channel, move, spawn } = loaded;
+    const [sender, receiver] = channel<number>(capacity, { size: 2 ** 20 });
+    const start = performance.now();
+    const producer = spawn(move(sender, ITEMS), (to, n) => {
+      for (let i = 0; i < n; i++) to.blockingSend(i + 1);
+    });
+    const consumer = spawn(move(receiver, ITEMS), (from, n) => {
+      for (let i = 0; i < n; i++) {
+        const got = from.blockingRecv();
+        if (!got.ok || got.value !== i + 1) throw new Error(`item ${i + 1} came out as ${JSON.stringify(got)}`);
+      }
+    });
+    for (const result of await Promise.all([producer.join(), consumer.join()])) if (!result.ok) throw result.error;
+    return ITEMS / (performance.now() - start) / 1e3;
+  };
+  return {
+    name,
+    async start() {
+      loaded = await library();
+      loaded.initRuntime({ maxWorkers: 2 });
+      await round();
+    },
+    round,
+    stop: () => loaded?.shutdown(),
+  };
+}
