@@ -5,7 +5,7 @@ import { type Body, onCrew } from './crew.ts';
 import { native, python } from './native.ts';
 import { mutexAlone } from './rivals/multithreading.ts';
 import { webLocks } from './rivals/web-locks.ts';
-import { inThread, type Rival, type Scenario } from './scenario.ts';
+import { inThread, type Rival, reference, type Scenario } from './scenario.ts';
 import { work } from './work.ts';
 
 const here = import.meta.url;
@@ -122,8 +122,8 @@ const counter = (threads: number): Scenario => ({
   rivals: [
     counting('locked, ringfence Mutex', 'locked', threads),
     counting('locked, mutex on JS Atomics', 'lockedOnAtomics', threads),
-    counting('Atomics.add', 'atomicAdd', threads),
-    counting('unlocked', 'unlocked', threads),
+    reference(counting('Atomics.add', 'atomicAdd', threads)),
+    reference(counting('unlocked', 'unlocked', threads)),
     inProcess("locked, V8's Atomics.Mutex", { ...v8, make: `counter${threads}` }),
     native('locked, pthread_mutex, C++', ({ roundMs }) => ['counter', `${threads}`, `${roundMs}`]),
     python('locked, multiprocessing.Lock, Python', ({ roundMs }) => ['counter', `${threads}`, `${roundMs}`]),

@@ -180,6 +180,7 @@ export function waitRaw({ word, times }: HandOver): Body {
 function handingOver(name: string, giver: string, taker: string): Rival {
   const times = new Float64Array(new SharedArrayBuffer(8 * (HAND_OVERS + 1)));
   const word = new Int32Array(new SharedArrayBuffer(8));
+  const all: number[] = [];
   let crew: Crew | undefined;
   return {
     name,
@@ -190,11 +191,14 @@ function handingOver(name: string, giver: string, taker: string): Rival {
     },
     async round() {
       await crew?.round(1);
-      return quantile([...times.subarray(1)], 0.5);
+      const round = [...times.subarray(1)];
+      all.push(...round);
+      return quantile(round, 0.5);
     },
     async stop() {
       await crew?.stop();
     },
+    samples: () => all,
   };
 }
 

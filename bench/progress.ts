@@ -5,7 +5,7 @@ import { type Effort, measure, type Outcome, type Scenario, titleOf } from './sc
 
 /** Measures `scenario`. Progress goes to stderr: a bar on a terminal, one line a scenario elsewhere. */
 export async function measured(scenario: Scenario, place: string, effort: Effort): Promise<Measured> {
-  const { rounds: most, rivals, targets: _, ...question } = scenario;
+  const { rounds: most, rivals, targets: _, slow: __, ...question } = scenario;
   const load = os.loadavg()[0] ?? 0;
   const rounds = Math.min(most, effort.rounds);
   const title = `${place} ${titleOf(scenario)}`;

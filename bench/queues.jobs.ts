@@ -105,6 +105,126 @@ export function getMany(shared: Shared<Queue<number>>): Body {
   };
 }
 
+// Several producers and several consumers. An item is its producer's number and a count.
+
+interface OfMany<T> {
+  readonly shared: T;
+  readonly id: number;
+}
+
+const COUNT_BITS = 24;
+
+function putAll(put: (item: number) => void, id: number): Body {
+  return (n) => {
+    for (let i = 0; i < n; i++) put((id << COUNT_BITS) | (i & (2 ** COUNT_BITS - 1)));
+  };
+}
+
+function getAll(get: () => number): Body {
+  return (n) => {
+    const last: number[] = [];
+    for (let i = 0; i < n; i++) {
+      const item = get();
+      const id = item >>> COUNT_BITS;
+      if (item <= (last[id] ?? -1)) throw new Error(`item ${item} came after ${last[id]}`);
+      last[id] = item;
+    }
+  };
+}
+
+export function putOfMany({ shared, id }: OfMany<Shared<Queue<number>>>): Body {
+  const queue = attach(shared);
+  return putAll((item) => queue.put(item), id);
+}
+
+export function getOfMany({ shared }: OfMany<Shared<Queue<number>>>): Body {
+  const queue = attach(shared);
+  return getAll(() => queue.get());
+}
+
+export function putOfManyOnAtomics({ shared, id }: OfMany<Int32Array>): Body {
+  const ring = new AtomicsRing(shared);
+  return putAll((item) => ring.put(item), id);
+}
+
+export function getOfManyOnAtomics({ shared }: OfMany<Int32Array>): Body {
+  const ring = new AtomicsRing(shared);
+  return getAll(() => ring.get());
+}
+
+export function putOfManyLocked({ shared, id }: OfMany<LockedParts>): Body {
+  const queue = new LockedQueue(shared);
+  return putAll((item) => queue.put(item), id);
+}
+
+export function getOfManyLocked({ shared }: OfMany<LockedParts>): Body {
+  const queue = new LockedQueue(shared);
+  return getAll(() => queue.get());
+}
+
+// Bytes. Both ends of each message carry its count.
+
+interface Bytes<T> {
+  readonly bytes: number;
+  readonly queue: T;
+}
+
+function stamp(message: Uint8Array, count: number): Uint8Array {
+  message[0] = count;
+  message[message.length - 1] = count;
+  return message;
+}
+
+function checkStamp(message: Uint8Array, count: number, bytes: number): void {
+  check(message.length, bytes);
+  check(message[0], count & 255);
+  check(message[bytes - 1], count & 255);
+}
+
+export function putBytes({ queue: shared, bytes }: Bytes<Shared<Queue<Uint8Array>>>): Body {
+  const queue = attach(shared);
+  const message = new Uint8Array(bytes);
+  return (n) => {
+    for (let i = 0; i < n; i++) queue.put(stamp(message, i));
+  };
+}
+
+export function getBytes({ queue: shared, bytes }: Bytes<Shared<Queue<Uint8Array>>>): Body {
+  const queue = attach(shared);
+  return (n) => {
+    for (let i = 0; i < n; i++) checkStamp(queue.get(), i, bytes);
+  };
+}
+
+interface BytesByPort {
+  readonly port: MessagePort;
+  readonly bytes: number;
+}
+
+/** Who sends 64 KiB as fast as it can fills the memory: after so many bytes it lets the receiver catch up. */
+const AHEAD = 64 * 2 ** 20;
+
+export function postBytes({ port, bytes }: BytesByPort): Body {
+  const message = new Uint8Array(bytes);
+  return async (n) => {
+    for (let i = 0; i < n; i++) {
+      port.postMessage(stamp(message, i));
+      if ((i * bytes) % AHEAD >= AHEAD - bytes) await nextMessage(port);
+    }
+  };
+}
+
+const nextMessage = (port: MessagePort): Promise<unknown> => new Promise((resolve) => port.once('message', resolve));
+
+export function receiveBytes({ port, bytes }: BytesByPort): Body {
+  return (n) =>
+    drain<Uint8Array>(port, n, (message, count) => {
+      checkStamp(message, count, bytes);
+      if ((count * bytes) % AHEAD >= AHEAD - bytes) port.postMessage('go on');
+      return 1;
+    });
+}
+
 // Objects of six fields, all of one shape.
 
 export interface City {

@@ -1,6 +1,10 @@
 /** `npm run bench`: measures, prints a table for each scenario and what became of each target, and writes a report. */
+import { fileURLToPath } from 'node:url';
+import { nodeOf, runOn } from './node-versions.ts';
 import { Misuse, type Options, parse, USAGE } from './options.ts';
 import { measured } from './progress.ts';
+import { CHARTS, writeReadmeCharts } from './readme.ts';
+import { REPORT, writeReport } from './report.ts';
 import { fileFor, load, type Measured, machine, type Results, save } from './results.ts';
 import { FULL, QUICK, type Scenario, titleOf } from './scenario.ts';
 import { scenarios } from './scenarios.ts';
@@ -9,7 +13,9 @@ import { judge, type NamedTarget, targets, type Verdict } from './targets.ts';
 
 async function main(options: Options): Promise<void> {
   if (options.help) return console.log(USAGE);
-  const chosen = scenarios.filter(({ name }) => options.only.test(name));
+  if (options.node !== undefined) return elsewhere(options.node);
+  const all = options.only.source === '(?:)';
+  const chosen = scenarios.filter(({ name, slow }) => options.only.test(name) && !(slow && all && options.quick));
   if (options.list) return console.log(chosen.map(({ name }) => name).join('\n'));
   if (chosen.length === 0) throw new Misuse(`no scenario matches ${options.only}; npm run bench -- --list names them`);
 
@@ -20,7 +26,19 @@ async function main(options: Options): Promise<void> {
   const results = options.from === undefined ? await measureAll(chosen, options, show) : again(options.from, show);
   const verdicts = judge(results.scenarios, limits());
   conclude(results, verdicts, options);
-  if (options.from === undefined && chosen.length === scenarios.length) keep(results);
+  if (options.from === undefined && all) keep(results);
+  if (options.charts) {
+    writeReadmeCharts(results);
+    console.error(`the charts of the README are in ${CHARTS}`);
+  }
+  writeReport(results, verdicts);
+  console.error(`the report is in ${REPORT}`);
+}
+
+/** The same command, without its `--node`, on that Node. */
+async function elsewhere(version: string): Promise<void> {
+  const rest = process.argv.slice(2).filter((arg, at, all) => !arg.startsWith('--node') && all[at - 1] !== '--node');
+  process.exitCode = await runOn(await nodeOf(version), [fileURLToPath(import.meta.url), ...rest]);
 }
 
 async function measureAll(

@@ -19,6 +19,8 @@ export interface Rival {
   readonly name: string;
   /** Whether another process does the work: what it uses must not be taken for the work of strangers. */
   readonly elsewhere?: boolean;
+  /** Whether it is there to know what is possible: it does less than the others, and is no competitor. */
+  readonly reference?: boolean;
   /** Starts and warms up what the rounds need; throws {@link Unavailable} where this rival cannot run. */
   start(effort: Effort): void | Promise<void>;
   /** Runs one round and returns its figure, in the unit of the scenario. */
@@ -37,6 +39,8 @@ export interface Target {
   readonly against?: string;
   readonly atMost?: number;
   readonly atLeast?: number;
+  /** A figure of `subject` that is enough by itself, whatever the ratio. */
+  readonly orFigure?: number;
 }
 
 /** What the results keep of a scenario. */
@@ -64,6 +68,8 @@ export interface Scaling {
 /** One question, and the rivals that answer it. Its name is a hypothesis; the first rival is ours. */
 export interface Scenario extends Question {
   readonly rounds: number;
+  /** Left out when everything is to be measured quickly. */
+  readonly slow?: boolean;
   readonly rivals: readonly Rival[];
   /** Limits beside those of `targets.json`. */
   readonly targets?: readonly Target[];
@@ -81,6 +87,7 @@ export interface Row {
   readonly name: string;
   readonly figures: readonly number[];
   readonly remark: string;
+  readonly reference?: boolean;
   readonly absent?: string;
   /** Of all its samples: below which value which share of them lies. */
   readonly percentiles?: readonly Percentile[];
@@ -144,6 +151,7 @@ function row(rival: Rival, figures: readonly number[], absent: string): Row {
     name,
     figures,
     remark: rival.remark?.() ?? '',
+    ...(rival.reference && { reference: true }),
     ...(samples && { percentiles: SHARES.map((share) => [share, quantile(samples, share)] as const) }),
   };
 }
@@ -171,6 +179,9 @@ export function ratio(subject: Row, against: Row): number {
     0.5,
   );
 }
+
+/** `rival`, for comparison only. */
+export const reference = (rival: Rival): Rival => ({ ...rival, reference: true });
 
 /** Operations that are timed together: one costs less than reading the clock does. */
 const BATCH = 10_000;

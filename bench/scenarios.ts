@@ -1,8 +1,10 @@
 import { locks } from './locks.bench.ts';
 import { memory } from './memory.bench.ts';
+import { payloads } from './payloads.bench.ts';
 import { primitives } from './primitives.bench.ts';
 import { queues } from './queues.bench.ts';
 import type { Scenario } from './scenario.ts';
+import { tasks } from './tasks.bench.ts';
 
 /** All scenarios, in the order in which they are run and reported. */
-export const scenarios: readonly Scenario[] = [...locks, ...primitives, ...queues, ...memory];
+export const scenarios: readonly Scenario[] = [...locks, ...primitives, ...queues, ...payloads, ...tasks, ...memory];

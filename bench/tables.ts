@@ -27,7 +27,7 @@ function table(scenario: Measured, baseline?: Results): string {
   printed.addColumn({ name: 'rival', alignment: 'left' });
   for (const row of best) {
     printed.addRow({
-      rival: row.name,
+      rival: row.reference ? `(${row.name})` : row.name,
       [unit]: number(median(row)),
       'middle half of the rounds': spread(row),
       ...percentiles(row.percentiles),

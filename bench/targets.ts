@@ -29,15 +29,23 @@ export function judge(measured: readonly Measured[], limits: readonly NamedTarge
 function verdict(scenario: Measured, target: NamedTarget): Verdict {
   const find = (name?: string) => scenario.rows.find((row) => row.name === name);
   const [subject, against] = [find(target.subject), find(target.against)];
-  const limit = target.atMost === undefined ? `at least ${target.atLeast}` : `at most ${target.atMost}`;
+  const limit = limitOf(scenario, target);
   const what = `${target.scenario}: ${target.subject}${target.against ? ` / ${target.against}` : ''}`;
   if (!subject || (target.against && !against)) {
     return { state: 'missed', text: `${what} (${limit}): there is no such rival` };
   }
   const absent = subject.absent ?? against?.absent;
   if (absent) return { state: 'not measured', text: `${what} (${limit}): ${absent}` };
+  if (median(subject) >= (target.orFigure ?? Infinity)) {
+    return { state: 'met', text: `${what}: ${number(median(subject))} ${scenario.unit} (${limit})` };
+  }
   const figure = against ? ratio(subject, against) : median(subject);
   const met = figure <= (target.atMost ?? Infinity) && figure >= (target.atLeast ?? -Infinity);
   const unit = against ? '' : ` ${scenario.unit}`;
   return { state: met ? 'met' : 'missed', text: `${what} = ${number(figure)}${unit} (${limit})` };
+}
+
+function limitOf({ unit }: Measured, { atMost, atLeast, orFigure }: NamedTarget): string {
+  const limit = atMost === undefined ? `at least ${atLeast}` : `at most ${atMost}`;
+  return orFigure === undefined ? limit : `${limit}, or ${number(orFigure)} ${unit}`;
 }

@@ -29,9 +29,9 @@ export function comparison(scenario: Measured, row: Row, other: Row): string {
   return factor > 1 ? `${number(factor)} x better` : `${number(1 / factor)} x worse`;
 }
 
-/** Who is first, and where ours is if it is another one. */
+/** Who is first, and where ours is if it is another one. What is there for comparison only is not asked. */
 export function headline(scenario: Measured): string {
-  const [first, second] = ranked(scenario);
+  const [first, second] = ranked(scenario).filter((row) => !row.reference);
   const ours = scenario.rows.find((row) => !row.absent && row === scenario.rows[0]);
   if (!scenario.compare || !first || !ours) return '';
   if (first !== ours) return `First: ${first.name}. ${ours.name} is ${comparison(scenario, ours, first)}.`;

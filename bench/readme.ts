@@ -1,0 +1,37 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { bars, scaling } from './charts.ts';
+import { Misuse } from './options.ts';
+import { folder, type Measured, type Results } from './results.ts';
+import { titleOf } from './scenario.ts';
+
+/** Where the charts of the README lie. */
+export const CHARTS: string = fileURLToPath(new URL('../../docs/charts/', import.meta.url));
+
+/** The three charts that the README shows, by the names of their files. */
+export function readmeCharts({ scenarios, machine }: Results): Record<string, string> {
+  const named = (title: string): Measured => {
+    const scenario = scenarios.find((candidate) => titleOf(candidate) === title);
+    if (!scenario) throw new Misuse(`the charts of the README need the scenario "${title}", which this result has not`);
+    return scenario;
+  };
+  const tasks = scenarios.filter((scenario) => scenario.scaling?.curve === 'tasks, trivial');
+  if (tasks.length < 2) throw new Misuse('the charts of the README need the scenarios "tasks, trivial"');
+  return {
+    'queue.svg': alone(bars(named('queue of i32, one at a time'), machine)),
+    'mutex.svg': alone(bars(named('mutex alone'), machine)),
+    'tasks.svg': alone(scaling(tasks)),
+  };
+}
+
+/** A chart that stands in a file of its own brings its colours, for light and dark. */
+function alone(svg: string): string {
+  const style = readFileSync(`${folder}report.css`, 'utf8');
+  const colours = style.slice(0, style.indexOf('* {'));
+  return `${svg.replace(/<svg[^>]*>/, (tag) => `${tag}\n<style>\n${colours}</style>`)}\n`;
+}
+
+export function writeReadmeCharts(results: Results): void {
+  mkdirSync(CHARTS, { recursive: true });
+  for (const [name, svg] of Object.entries(readmeCharts(results))) writeFileSync(`${CHARTS}${name}`, svg);
+}

@@ -1,0 +1,209 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { parse } from '../bench/options.ts';
+import { CHARTS, readmeCharts } from '../bench/readme.ts';
+import { fileFor, folder, load, save } from '../bench/results.ts';
+import {
+  FULL,
+  measure,
+  QUICK,
+  quantile,
+  type Rival,
+  ratio,
+  type Scenario,
+  titleOf,
+  Unavailable,
+} from '../bench/scenario.ts';
+import { scenarios } from '../bench/scenarios.ts';
+import { text } from '../bench/tables.ts';
+import { judge, targets } from '../bench/targets.ts';
+import { headline, sinceThen } from '../bench/words.ts';
+import { resultsOf, row, scenarioOf } from './kit/measured.ts';
+
+// The arithmetic of the benchmarks, and never their figures.
+
+test('a quantile lies between the two figures next to it', () => {
+  assert.is(quantile([4, 1, 3, 2], 0.5), 2.5);
+  assert.is(quantile([10, 0], 0.25), 2.5);
+  assert.is(quantile([7], 0.99), 7);
+});
+
+test('a ratio is the median of neighbouring rounds, so that one round that was disturbed on both sides changes nothing', () => {
+  assert.is(ratio(row('a', [2, 2000, 2]), row('b', [1, 1000, 1])), 2);
+  assert.is(ratio(row('a', [2, 90, 40]), row('b', [1, 30, 10])), 3, 'and not 40 / 10');
+});
+
+/** A rival that writes down what is done to it. */
+function noting(log: string[], name: string, round: () => number): Rival {
+  return {
+    name,
+    start: () => void log.push(`start ${name}`),
+    round: () => {
+      log.push(name);
+      return round();
+    },
+    stop: () => void log.push(`stop ${name}`),
+  };
+}
+
+const question = (rivals: Rival[], rounds = 2): Scenario => ({ ...scenarioOf([]), rounds, rivals });
+
+test('rivals take turns, and all of them are stopped', async () => {
+  const log: string[] = [];
+  const rivals = ['a', 'b'].map((name) => noting(log, name, () => 1));
+  const { rows } = await measure(question(rivals), () => {}, FULL);
+  assert.is(log.join(' '), 'start a start b a b a b stop a stop b');
+  assert.equal(
+    rows.map(({ figures }) => figures),
+    [
+      [1, 1],
+      [1, 1],
+    ],
+  );
+});
+
+test('a quick run has fewer rounds', async () => {
+  const { rows } = await measure(question([noting([], 'a', () => 1)], 99), () => {}, QUICK);
+  assert.is(rows[0]?.figures.length, QUICK.rounds);
+});
+
+test('a rival that cannot run, or that fails on its way, is a row that says why', async () => {
+  const absent: Rival = {
+    ...noting([], 'absent', () => 1),
+    start: () => {
+      throw new Unavailable('needs Node 24');
+    },
+  };
+  const failing = noting([], 'failing', () => {
+    throw new Error('lost an item');
+  });
+  const { rows } = await measure(question([noting([], 'ours', () => 1), absent, failing]), () => {}, FULL);
+  assert.equal(
+    rows.map((each) => each.absent),
+    [undefined, 'needs Node 24', 'it failed: lost an item'],
+  );
+  assert.equal(rows[2]?.figures, [], 'half of the rounds are no figure');
+});
+
+test('an error of our own ends the run, and the others are stopped', async () => {
+  const log: string[] = [];
+  const ours = noting(log, 'ours', () => {
+    throw new Error('lost an item');
+  });
+  let error: unknown;
+  await measure(question([ours, noting(log, 'b', () => 1)]), () => {}, FULL).catch((reason) => {
+    error = reason;
+  });
+  assert.match(String(error), 'lost an item');
+  assert.ok(log.includes('stop b'));
+});
+
+test('single measurements become a curve whose ends are the least and the most', async () => {
+  const rival: Rival = { ...noting([], 'a', () => 1), samples: () => [3, 1, 2] };
+  const { rows } = await measure(question([rival]), () => {}, FULL);
+  assert.equal(rows[0]?.percentiles?.at(0), [0, 1]);
+  assert.equal(rows[0]?.percentiles?.at(-1), [1, 3]);
+});
+
+const measured = [
+  scenarioOf([row('ours', [10, 10]), row('theirs', [20, 5]), row('gone', [], { absent: 'no compiler' })]),
+];
+const state = (limit: object): string | undefined =>
+  judge(measured, [{ scenario: 'mutex alone', ...limit } as never])[0]?.state;
+
+test('a target is met up to its limit, by a figure or by a ratio', () => {
+  assert.is(state({ subject: 'ours', atMost: 10 }), 'met');
+  assert.is(state({ subject: 'ours', atMost: 9.99 }), 'missed');
+  assert.is(state({ subject: 'ours', against: 'theirs', atLeast: 1.25 }), 'met', 'the median of 0.5 and 2');
+  assert.is(state({ subject: 'ours', against: 'theirs', atLeast: 1.26 }), 'missed');
+  assert.is(state({ subject: 'ours', against: 'theirs', atLeast: 5, orFigure: 10 }), 'met', 'enough by itself');
+  assert.is(state({ subject: 'ours', against: 'theirs', atLeast: 5, orFigure: 11 }), 'missed');
+});
+
+test('a target whose rival is absent is not measured; one whose rival does not exist is missed', () => {
+  assert.is(state({ subject: 'ours', against: 'gone', atMost: 1 }), 'not measured');
+  assert.is(state({ subject: 'ours', against: 'nobody', atMost: 1 }), 'missed');
+  assert.equal(judge(measured, [{ scenario: 'another one', subject: 'ours', atMost: 1 }]), [], 'not in this run');
+});
+
+test('every target names a scenario, and rivals that are in it', () => {
+  for (const { scenario: title, subject, against } of targets()) {
+    const names = scenarios.find((scenario) => titleOf(scenario) === title)?.rivals.map(({ name }) => name);
+    assert.ok(names, title);
+    for (const name of [subject, against ?? subject]) assert.ok(names?.includes(name), `${title}: ${name}`);
+  }
+});
+
+test('every scenario has a title of its own, a hypothesis, and rivals of different names', () => {
+  assert.is(new Set(scenarios.map(titleOf)).size, scenarios.length);
+  for (const { name, rivals } of scenarios) {
+    assert.match(name, /^[^:]+: .+/);
+    assert.is(new Set(rivals.map((rival) => rival.name)).size, rivals.length, name);
+  }
+});
+
+test('whoever is first is said first, and best stands on top', () => {
+  const beaten = scenarioOf([row('ours', [30]), row('theirs', [10])]);
+  assert.is(headline(beaten), 'First: theirs. ours is 3 x worse.');
+  assert.is(headline(scenarioOf([row('ours', [10]), row('theirs', [20])])), 'First: ours, 2 x better than theirs.');
+  const printed = text(beaten, resultsOf([beaten]).machine);
+  assert.ok(printed.indexOf('│ theirs') < printed.indexOf('│ ours'), printed);
+});
+
+test('more is better where the scenario says so', () => {
+  const throughput = scenarioOf([row('ours', [30]), row('theirs', [10])], { better: 'more' });
+  assert.is(headline(throughput), 'First: ours, 3 x better than theirs.');
+});
+
+test('a table says that threads take turns, and that others used the machine', () => {
+  const crowd = scenarioOf([row('ours', [1])], { threads: 8, others: 0.72 });
+  const printed = text(crowd, resultsOf([crowd]).machine);
+  assert.match(printed, '8 threads on 2 cores: they take turns');
+  assert.match(printed, 'other programs used 0.7 of 2 cores meanwhile');
+  assert.match(printed, 'abc1234');
+});
+
+test('a figure is compared with its like in an earlier result', () => {
+  const then = resultsOf([scenarioOf([row('ours', [20])])]);
+  const now = scenarioOf([row('ours', [10]), row('theirs', [5])]);
+  assert.is(sinceThen(now, row('ours', [10]), then), '2 x');
+  assert.is(sinceThen(now, row('theirs', [5]), then), 'new');
+});
+
+const within = mkdtempSync(join(tmpdir(), 'ringfence-spec-'));
+test.after(() => rmSync(within, { recursive: true }));
+
+test('results come back from their file, which is named by the day, the processor and Node', () => {
+  const results = resultsOf(measured);
+  const file = join(within, 'results', 'a.json');
+  save(results, file);
+  assert.equal(load(file), results);
+  assert.match(fileFor(results), /2026-11-24-amd-epyc-1-node20-quick\.json$/);
+});
+
+test('a file that holds no results is refused by name', () => {
+  const file = join(within, 'other.json');
+  writeFileSync(file, '{}');
+  assert.throws(() => load(file), /other\.json holds no results/);
+  assert.throws(() => load(join(within, 'none.json')), /none\.json cannot be read/);
+});
+
+test('options that cannot be say what was wrong', () => {
+  assert.throws(() => parse(['--quik']), /--quik/);
+  assert.throws(() => parse(['(']), /PATTERN must be a regular expression/);
+  assert.throws(() => parse(['a', 'b']), /"b" as well/);
+  assert.ok(parse(['--only', 'MUTEX']).only.test('mutex alone'));
+  assert.ok(parse(['MUTEX', '--quick']).quick);
+});
+
+test('the charts of the README are those of a result file that is in the repository', () => {
+  const shown = Object.fromEntries(readdirSync(CHARTS).map((name) => [name, readFileSync(join(CHARTS, name), 'utf8')]));
+  const files = readdirSync(`${folder}results`).map((name) => load(`${folder}results/${name}`));
+  const drawn = files.map((results) => JSON.stringify(readmeCharts(results)));
+  assert.ok(drawn.includes(JSON.stringify({ 'queue.svg': '', 'mutex.svg': '', 'tasks.svg': '', ...shown })));
+});
+
+test.run();
