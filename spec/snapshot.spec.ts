@@ -7,6 +7,8 @@ const at = Date.UTC(2026, 10, 24, 17, 4, 22, 500);
 const snapshot: RegionSnapshot = {
   at,
   bytes: 64 * 2 ** 20,
+  deaths: 0,
+  repairs: {},
   used: 5000,
   threads: [
     { slot: 0, thread: 0, name: 'main', alive: true, waits: [] },

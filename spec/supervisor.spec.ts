@@ -3,7 +3,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { REGION_THREADS_AT, THREAD_BYTES } from '../lib/kernel/layout.ts';
 import { BrokenBarrierError, OwnerDiedError } from '../lib/memory/errors.ts';
-import { Region, supervise } from '../lib/memory/region.ts';
+import { type Death, Region, supervise } from '../lib/memory/region.ts';
+import { formatSnapshot } from '../lib/memory/snapshot.ts';
 import { codec } from '../lib/queue/codec.ts';
 import { Queue } from '../lib/queue/queue.ts';
 import { Barrier } from '../lib/sync/barrier.ts';
@@ -99,6 +100,45 @@ test('a burial whose supervisor died in the middle is done again by the next', (
   assert.equal([kernel.threadClaim(recordOf(5)), kernel.threadClaim(recordOf(6))], [0, 0]);
   const letters = Array.from({ length: 18 }, () => kernel.blockClaim(queue.offset, queue.serial, 1, 0));
   assert.not.ok(letters.includes(-1), 'all blocks can be had again');
+});
+
+test('onDeath tells of each death until it is disposed, and the sums are in every snapshot', async () => {
+  const region = newRegion();
+  const mutex = new Mutex({ region });
+  const heard: Death[] = [];
+  const watch = region.onDeath((death) => heard.push(death));
+  const gate = newGate();
+  const worker = await victim('waitAt', { barrier: new Barrier({ region, parties: 2 }), gate });
+  await until(() => region.inspect().threads.some(({ waits }) => waits.length > 0));
+  const { threadId } = worker;
+  await kill(worker);
+  assert.equal(
+    heard.map(({ thread, slot, repairs }) => ({ thread, slot, repairs })),
+    [{ thread: threadId, slot: 1, repairs: { barriers: 1 } }],
+  );
+  await victim('exitInside', { mutex, gate });
+  await until(() => heard.length === 2);
+  assert.equal(heard[1]?.repairs, { locks: 1 }, 'one that ends in the middle buries itself, and is heard of');
+  watch[Symbol.dispose]();
+  await victim('exitInside', { mutex: new Mutex({ region }), gate });
+  await until(() => region.inspect().deaths === 3);
+  await isAlone(region);
+  const { deaths, repairs } = region.inspect();
+  assert.equal([deaths, repairs, heard.length], [3, { locks: 2, barriers: 1 }, 2]);
+  assert.match(formatSnapshot(region.inspect()), /\n {2}3 of its threads died; repaired: 2 locks, 1 barriers\n/);
+});
+
+const isAlone = (region: Region) => until(() => region.inspect().threads.length === 1);
+
+test('a thread that ends in good order is no death, and what is no function does not listen', async () => {
+  const region = newRegion();
+  const heard: Death[] = [];
+  region.onDeath((death) => heard.push(death));
+  await victim('waitAt', { barrier: new Barrier({ region, parties: 1 }), gate: newGate() });
+  await isAlone(region);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal([heard.length, region.inspect().deaths], [0, 0]);
+  assert.throws(() => region.onDeath('me' as never), /^listener must be a function: got "me"$/);
 });
 
 test('what is no running worker is refused', async () => {

@@ -23,6 +23,8 @@ export const REGION_SERIAL = 64; // counts objects, so that a stale handle is to
 export const REGION_HIGH = 68; // units that were ever in use; behind it every byte is still zero
 export const REGION_TICKETS = 72; // 64 bits: counts the waits that began, see waits.ts
 export const REGION_WANTED = 128; // 1 when a producer waits for a free piece
+export const REGION_DEATHS = 132; // threads that died, and how much of each kind was repaired after them, see kinds.ts
+export const REGION_REPAIRS = 136;
 export const REGION_BYTES = 192;
 
 // Thread record: one slot of the threads table
@@ -30,6 +32,8 @@ export const THREAD_CLAIM = 0; // 0, Node's threadId + 1, or -(slot + 1) of the 
 export const THREAD_GENERATION = 4; // how often the slot was given back
 export const THREAD_NAME = 16; // one length byte, then UTF-8: NAME_BYTES of it at the most
 export const THREAD_PARK = 64; // park word, on a line of its own
+export const THREAD_LAST = 68; // threadId + 1 of the last one that buried itself in this slot, and what it repaired
+export const THREAD_REPAIRS = 72;
 export const THREAD_MAIL = 128; // 8 payload bytes on their way into a slot or out of it
 export const THREAD_SENDING = 136; // the block that it tried to send last,
 export const THREAD_SENDING_AS = 140; // and the state that the block had meanwhile

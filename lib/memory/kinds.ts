@@ -51,24 +51,32 @@ import type { Kernel } from './kernel.ts';
 /** What a kind shows of itself beside its name and who waits: plain data. */
 export type Details = Readonly<Record<string, number | boolean | readonly number[]>>;
 
-/** How many of what was repaired after a death; what there was none of is not there. */
-export type Repairs = Readonly<
-  Partial<
-    Record<
-      | 'locks'
-      | 'reads'
-      | 'permits'
-      | 'barriers'
-      | 'notifications'
-      | 'claims'
-      | 'blocks'
-      | 'returned'
-      | 'pieces'
-      | 'ends',
-      number
-    >
-  >
->;
+/** What there may be to repair after a death. The place in this list is the place of its counters in the region. */
+export const REPAIRS = [
+  'locks',
+  'reads',
+  'permits',
+  'barriers',
+  'notifications',
+  'claims',
+  'blocks',
+  'returned',
+  'pieces',
+  'ends',
+] as const;
+
+/**
+ * How many of what was repaired after a death; what there was none of is not there. Locks and reads that were held, permits
+ * that went back, barriers that broke, notifications that others got, claims in queues, blocks that were being written or
+ * read, items that came back to a queue that redelivers, pieces of memory, and ends of pipes that were closed.
+ */
+export type Repairs = Readonly<Partial<Record<(typeof REPAIRS)[number], number>>>;
+
+/** The counters of repairs at `at`. */
+export function repairsAt(kernel: Kernel, at: number): Repairs {
+  const counts = REPAIRS.map((what, place) => [what, kernel.peek(at + 4 * place)] as const);
+  return Object.fromEntries(counts.filter(([, n]) => n !== 0));
+}
 
 /** How to look at the objects of a kind. The functions only read, and what they read may be torn: never trust it twice. */
 export interface Kind {

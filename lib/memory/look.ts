@@ -13,6 +13,8 @@ import {
   OBJECT_KIND,
   OBJECT_NAME,
   OBJECT_SERIAL,
+  REGION_DEATHS,
+  REGION_REPAIRS,
   REGION_THREADS,
   REGION_THREADS_AT,
   REGION_UNITS,
@@ -22,7 +24,7 @@ import {
   USED,
 } from '../kernel/layout.ts';
 import type { Kernel } from './kernel.ts';
-import { KINDS, readName } from './kinds.ts';
+import { KINDS, readName, repairsAt } from './kinds.ts';
 import {
   formatSnapshot,
   type LockSnapshot,
@@ -81,7 +83,8 @@ export function takeSnapshot(region: Visible): RegionSnapshot {
   }
   const threads = slots.flatMap((slot) => threadIn(region, slot, activity));
   const pools = Array.from(region.pools, (show) => show());
-  const snapshot = { at, bytes: buffer.length, used, threads, locks, queues, others, pools };
+  const [deaths, repairs] = [kernel.peek(REGION_DEATHS), repairsAt(kernel, REGION_REPAIRS)];
+  const snapshot = { at, bytes: buffer.length, used, threads, deaths, repairs, locks, queues, others, pools };
   return Object.defineProperty(snapshot, inspect.custom, { value: () => formatSnapshot(snapshot) });
 }
 

@@ -32,14 +32,16 @@ import {
   REGION_WORDS,
   THREAD_BYTES,
   THREAD_GENERATION,
+  THREAD_LAST,
   THREAD_NAME,
+  THREAD_REPAIRS,
   UNIT,
   USED,
   VERSION,
 } from '../kernel/layout.ts';
 import { InvalidHandleError, RegionFullError, requireInteger, show, TooManyThreadsError } from './errors.ts';
 import { type Kernel, loadKernel } from './kernel.ts';
-import { KINDS, type Repairs, readName, writeName } from './kinds.ts';
+import { KINDS, type Repairs, readName, repairsAt, writeName } from './kinds.ts';
 import { takeSnapshot } from './look.ts';
 import type { PoolSnapshot, RegionSnapshot } from './snapshot.ts';
 import { bury, type Ward } from './supervisor.ts';
@@ -51,14 +53,14 @@ const MAX_BYTES = 2 ** 31 - PAGE; // addresses are signed 32-bit numbers
 const DEFAULT_BYTES = 64 * 1024 * 1024;
 const DEFAULT_THREADS = 64;
 
-/** A message on the channel `ringfence:death` of `node:diagnostics_channel`: a thread of a region has ended, and is buried. */
+/** A thread of a region has ended, and is buried; also a message on the channel `ringfence:death` of `node:diagnostics_channel`. */
 export interface Death {
   readonly region: Region;
   /** Node's `threadId`. */
   readonly thread: number;
   readonly slot: number;
   readonly name: string;
-  /** What it left behind, and how many of each; nothing when it ended in good order. */
+  /** What it left behind, and how many of each; nothing when it was in the middle of nothing. */
   readonly repairs: Repairs;
 }
 
@@ -149,6 +151,7 @@ export class Region {
   /** @internal This thread's slot in the threads table. */ readonly slot: number;
   /** @internal Address of its record. */ readonly record: number;
   /** @internal */ readonly parker: Parker;
+  readonly #mourners = new Set<(death: Death) => void>();
   /** @internal What the pools of this thread show of themselves. */ readonly pools = new Set<() => PoolSnapshot>();
 
   /**
@@ -392,11 +395,53 @@ export class Region {
    */
   threadExited(thread: number): Repairs | undefined {
     const slot = this.#slotOf(thread);
-    if (slot < 0) return undefined;
+    if (slot < 0) return this.#hearOf(thread);
     const name = readName(this.buffer, this.#recordOf(slot) + THREAD_NAME);
     const repairs = bury(this.#ward(), slot, thread + 1);
-    if (repairs && deaths.hasSubscribers) deaths.publish({ region: this, thread, slot, name, repairs } satisfies Death);
+    if (repairs) this.#announce({ region: this, thread, slot, name, repairs });
     return repairs;
+  }
+
+  /** A thread that could do so has buried itself; undefined when there was nothing to repair. */
+  #hearOf(thread: number): Repairs | undefined {
+    for (let slot = 0; slot < this.#header(REGION_THREADS); slot++) {
+      const record = this.#recordOf(slot);
+      if (this.kernel.peek(record + THREAD_LAST) !== thread + 1) continue;
+      this.i32[(record + THREAD_LAST) >> 2] = 0;
+      const repairs = repairsAt(this.kernel, record + THREAD_REPAIRS);
+      this.#announce({ region: this, thread, slot, name: readName(this.buffer, record + THREAD_NAME), repairs });
+    }
+    return undefined;
+  }
+
+  #announce(death: Death): void {
+    if (deaths.hasSubscribers) deaths.publish(death);
+    for (const listener of this.#mourners) {
+      try {
+        listener(death);
+      } catch (error) {
+        process.nextTick(() => {
+          throw error;
+        });
+      }
+    }
+  }
+
+  /**
+   * Calls `listener` for each thread that died, when what it left is repaired: after its `exit`, in the thread whose `Pool` it
+   * belonged to or which called `supervise` for it. A worker that ends in good order is no death. Stops when what is returned
+   * is disposed. What a listener throws becomes an uncaught exception, and the others are called. `inspect()` has the
+   * sums, in every thread. Throws TypeError for what is no function.
+   *
+   * @example
+   * const watch = Region.current.onDeath(({ name, repairs }) => console.error(`${name} died`, repairs));
+   * watch[Symbol.dispose](); // no more
+   */
+  onDeath(listener: (death: Death) => void): Disposable {
+    if (typeof listener !== 'function') throw new TypeError(`listener must be a function: got ${show(listener)}`);
+    const mourner = (death: Death) => listener(death); // one function may be given twice
+    this.#mourners.add(mourner);
+    return { [Symbol.dispose]: () => void this.#mourners.delete(mourner) };
   }
 
   #ward(): Ward {

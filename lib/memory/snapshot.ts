@@ -11,6 +11,10 @@ export interface RegionSnapshot {
   /** Bytes that objects, arrays and long messages took. */
   readonly used: number;
   readonly threads: readonly ThreadSnapshot[];
+  /** Threads that died so far, as far as somebody supervised them, */
+  readonly deaths: number;
+  /** and what was repaired after them, in all: see `onDeath` of the region. */
+  readonly repairs: Readonly<Record<string, number>>;
   readonly locks: readonly LockSnapshot[];
   readonly queues: readonly QueueSnapshot[];
   /** Arrays, and everything else that is neither a lock nor a queue. */
@@ -110,12 +114,19 @@ export function formatSnapshot(snapshot: RegionSnapshot): string {
   const { at, bytes, used, others } = snapshot;
   return [
     `region of ${size(bytes)}, ${size(used)} used${inArrays(others)}, at ${new Date(at).toISOString()}`,
+    ...deathLines(snapshot),
     ...table(['slot', 'thread', 'name', 'alive', 'waits for'], threadRows(snapshot)),
     ...table(['lock', 'owner', 'waiting', ''], lockRows(snapshot)),
     ...table(['queue', 'size', 'capacity', 'put', 'got', 'closed', 'waiting', ''], queueRows(snapshot)),
     ...table(['object', 'waiting', ''], otherRows(snapshot)),
     ...table(['pool', 'threads', 'spawned', 'pending'], poolRows(snapshot)),
   ].join('\n');
+}
+
+function deathLines({ deaths = 0, repairs = {} }: RegionSnapshot): string[] {
+  if (deaths === 0) return [];
+  const counts = Object.entries(repairs).map(([what, n]) => `${n} ${what}`);
+  return ['', `  ${deaths} of its threads died; repaired: ${counts.join(', ') || 'nothing'}`];
 }
 
 function threadRows({ threads, at }: RegionSnapshot): Row[] {

@@ -24,11 +24,16 @@ import {
   OBJECT_KIND,
   QUEUE_BLOCKS,
   QUEUE_REDELIVERS,
+  REGION_DEATHS,
+  REGION_REPAIRS,
   REGION_THREADS,
+  THREAD_LAST,
+  THREAD_REPAIRS,
   USED,
+  VALUE_WORD,
 } from '../kernel/layout.ts';
 import type { Kernel } from './kernel.ts';
-import { KINDS, type Repairs } from './kinds.ts';
+import { KINDS, REPAIRS, type Repairs } from './kinds.ts';
 import type { Parker } from './wait.ts';
 
 /** What of a region is needed to bury a thread of it. */
@@ -57,8 +62,23 @@ export function bury(ward: Ward, slot: number, claim: number): Repairs | undefin
   for (const { offset, kind } of ward.objects()) count(buryIn(ward, offset, kind, slot));
   count({ pieces: kernel.pieceBury(slot) });
   wakeEverybody(ward);
+  record(ward, slot, claim, repairs);
   kernel.threadLeave(ward.recordOf(slot));
   return repairs;
+}
+
+/** Counts a death for everybody to see. A thread that buries itself tells its supervisor, who will hear of its end, too. */
+function record({ kernel, i32, recordOf, slot: mine }: Ward, slot: number, claim: number, repairs: Repairs): void {
+  const add = (at: number, n: number) => kernel.valueAdd(at - VALUE_WORD, n);
+  const died = slot !== mine || Object.keys(repairs).length > 0;
+  if (!died) return;
+  add(REGION_DEATHS, 1);
+  for (const [place, what] of REPAIRS.entries()) {
+    const n = repairs[what] ?? 0;
+    add(REGION_REPAIRS + 4 * place, n);
+    if (slot === mine) i32[(recordOf(slot) + THREAD_REPAIRS + 4 * place) >> 2] = n;
+  }
+  if (slot === mine) i32[(recordOf(slot) + THREAD_LAST) >> 2] = claim;
 }
 
 /** Burials that the thread in `slot` had begun. */

@@ -130,3 +130,9 @@ export function takeAndExit({ queue, takes }: Shift): void {
   queue.taskDone();
   process.exit();
 }
+
+/** Ends its thread while it holds a lock. */
+export function exitInside({ mutex }: { mutex: Mutex }): never {
+  mutex.lock();
+  process.exit();
+}
