@@ -25,7 +25,6 @@ function check(holds: boolean, what: string): void {
 async function storm(crew: Crew, kills: number, isOver: () => boolean = () => false): Promise<void> {
   while (crew.kills < kills && !isOver()) {
     await crew.strike();
-    await crew.moves();
   }
 }
 
@@ -181,7 +180,6 @@ const pipes: Campaign = async (region, kills, seed, tally) => {
       ends[0].free();
       ends = pipe<number>({ region, capacity: 2, codec: codec.i32 });
       for (const index of [0, 1]) crew.spawn(index);
-      await crew.moves();
     }
   });
   ends[0].free();
@@ -197,23 +195,37 @@ const pool: Campaign = async (region, kills, seed, tally) => {
     for (let n = 0; n < kills; n++) {
       const begun = new Int32Array(new SharedArrayBuffer(4));
       const abort = new AbortController();
-      const held = pool.run({ mutex, begun }, { name: 'hold', signal: abort.signal }).catch((error) => error);
+      const held = pool
+        .run({ mutex, begun }, { name: 'hold', signal: abort.signal, terminate: true })
+        .catch((error) => error);
       for (let i = 0; i < 3; i++)
         sums.push(pool.run([n, i], { name: 'add' }).then((sum) => check(sum === n + i, 'a sum')));
       await within(region, () => begun[0] === 1);
       await new Promise((resolve) => setTimeout(resolve, dice(3)));
       abort.abort();
-      check((await held) === abort.signal.reason, 'an aborted task says why it ended');
+      check((await soon(region, held)) === abort.signal.reason, 'an aborted task says why it ended');
       await within(region, () => mutex.region.inspect().locks.every(({ ownerDied }) => ownerDied === true));
       mutex.recover(() => {});
       count(tally, 'aborted', 1);
     }
-    await Promise.all(sums);
+    await soon(region, Promise.all(sums));
   } finally {
-    await pool.close();
+    await soon(region, pool.close());
   }
   mutex.free();
 };
+
+/** What has been promised, or a wedge. */
+async function soon<R>(region: Region, promise: Promise<R>): Promise<R> {
+  let settled = false;
+  void promise
+    .catch(() => {})
+    .then(() => {
+      settled = true;
+    });
+  await within(region, () => settled);
+  return promise;
+}
 
 async function within(region: Region, condition: () => boolean): Promise<void> {
   for (const end = performance.now() + PATIENCE; !condition(); ) {

@@ -65,6 +65,7 @@ export class Wedge extends Error {
 export class Crew {
   readonly board: Int32Array;
   readonly stop: Int32Array = new Int32Array(new SharedArrayBuffer(4));
+  readonly #hold = new Int32Array(new SharedArrayBuffer(4));
   readonly dice: (limit: number) => number;
   readonly #region: Region;
   readonly #roles: readonly string[];
@@ -94,13 +95,15 @@ export class Crew {
     for (const index of roles.keys()) this.spawn(index);
   }
 
+  /** Starts a thread at a place; the others rest until it runs. */
   spawn(index: number): void {
+    Atomics.store(this.#hold, 0, 1);
     for (let word = 1; word < WORDS; word++) Atomics.store(this.board, index * WORDS + word, 0);
     const { board, stop } = this;
     const seed = 1 + this.dice(2 ** 30);
     const order: Order = {
       ...{ module: jobs, name: this.#roles[index] ?? '', index },
-      args: share({ ...this.#args(index), board, stop, seed, hasty: this.#tally.hasty }),
+      args: share({ ...this.#args(index), board, stop, hold: this.#hold, seed, hasty: this.#tally.hasty }),
     };
     const worker = new Worker(entry, { workerData: order, resourceLimits: { maxOldGenerationSizeMb: 48 } });
     let exited = 0;
@@ -142,6 +145,8 @@ export class Crew {
   async strike(replace = true): Promise<number[]> {
     const { dice } = this;
     await this.#moves('to start', () => this.#running().length === this.#roles.length || this.#failure !== undefined);
+    this.#release();
+    await this.moves();
     const alive = this.#running();
     const victims = Array.from({ length: 1 + dice(Math.min(3, alive.length)) }, () => {
       return alive.splice(dice(alive.length), 1)[0] as number;
@@ -205,11 +210,17 @@ export class Crew {
 
   /** Waits until these have ended by themselves. */
   async end(indices: Iterable<number> = this.#members.keys()): Promise<void> {
+    this.#release();
     const members = [...indices].map((index) => this.#members[index] as Member);
     let open = members.length;
     for (const { ended } of members) void ended.then(() => open--);
     await this.#moves('to end', () => open === 0);
     if (this.#failure) throw this.#failure;
+  }
+
+  #release(): void {
+    Atomics.store(this.#hold, 0, 0);
+    Atomics.notify(this.#hold, 0);
   }
 
   async #moves(what: string, condition: () => boolean): Promise<void> {

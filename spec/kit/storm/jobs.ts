@@ -40,6 +40,8 @@ export interface Stage {
   readonly board: Int32Array;
   /** 1 when all shall end. */
   readonly stop: Int32Array;
+  /** 1 while replacements start, who get no processor otherwise. */
+  readonly hold: Int32Array;
   readonly seed: number;
   /** Whether some waits have a timeout, after which they are tried again. */
   readonly hasty: boolean;
@@ -49,8 +51,10 @@ export interface Stage {
 class Place {
   readonly #board: Int32Array;
   readonly #at: number;
+  readonly #hold: Int32Array;
 
-  constructor({ board }: Stage, index: number) {
+  constructor({ board, hold }: Stage, index: number) {
+    this.#hold = hold;
     this.#board = board;
     this.#at = index * WORDS;
   }
@@ -62,6 +66,7 @@ class Place {
   /** Goes on, or ends as it was told. */
   step(): void {
     Atomics.add(this.#board, this.#at + PROGRESS, 1);
+    while (this.#hold[0] === 1) Atomics.wait(this.#hold, 0, 1);
     const fate = this.#board[this.#at + FATE];
     if (fate === EXIT) process.exit();
     if (fate === THROW) throw new Error('as it was told');
@@ -215,9 +220,11 @@ export function enter(all: Guarded, index: number): void {
       mutex.unlock();
     });
     if (dice(3) === 0) orMend(rwlock, mend(READ_PAIR), () => rwlock.write.with(() => raise(READ_PAIR)));
-    rwlock.read.with(() => {
-      place.pass(IN_READ);
-      if (words[READ_PAIR] !== words[READ_PAIR + 1]) Atomics.add(words, ERRORS, Number(!isBroken(rwlock)));
+    orMend(rwlock, mend(READ_PAIR), () => {
+      rwlock.read.with(() => {
+        place.pass(IN_READ);
+        Atomics.add(words, ERRORS, Number(words[READ_PAIR] !== words[READ_PAIR + 1]));
+      });
     });
     const permits = 1 + dice(2);
     again(all, dice, (options) => semaphore.with(() => place.pass(WITH_PERMITS), permits, options));
@@ -241,11 +248,6 @@ export function enter(all: Guarded, index: number): void {
     );
     place.step();
   }
-}
-
-/** A writer died, so what it guards is in disorder until somebody recovers it. */
-function isBroken(rwlock: RwLock): boolean {
-  return rwlock.region.inspect().locks.some(({ offset, ownerDied }) => offset === rwlock.offset && ownerDied === true);
 }
 
 function orMend(lock: { recover<R>(repair: () => R): R }, repair: () => void, act: () => void): void {
