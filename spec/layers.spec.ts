@@ -51,11 +51,19 @@ test('the imports are found in every way they are written', () => {
   assert.ok(importsOf('lib/index.ts').includes('lib/pool/pool.ts'), 'passed on');
 });
 
-test('index.ts is the only barrel', () => {
+test('the entries of the package are the only barrels', () => {
   const barrels = files.filter((file) =>
     /^export\s+(?:type\s+)?[{*][^;]*\sfrom\s/m.test(withoutComments(textOf(file))),
   );
-  assert.equal(barrels, ['lib/index.ts']);
+  const entries = Object.values(JSON.parse(textOf('package.json')).exports).flatMap((entry) =>
+    typeof entry === 'object' && entry !== null && 'types' in entry ? [String(entry.types)] : [],
+  );
+  const sources = entries.map((entry) => entry.replace('./dist/', '').replace('.d.ts', '.ts'));
+  assert.ok(sources.includes('lib/index.ts'));
+  assert.equal(
+    barrels.filter((file) => !sources.includes(file)),
+    [],
+  );
 });
 
 test('the README links every page of docs', () => {

@@ -99,6 +99,7 @@ const ENDED: unique symbol = Symbol('ended');
 export class Queue<T = unknown> extends SharedObject {
   /** @internal */ readonly kind: number = KIND_QUEUE;
   readonly capacity: number;
+  /** @internal */ readonly codec: Codec<T>;
   readonly #kernel: Kernel;
   readonly #parker: Parker;
   readonly #payloads: Payloads<T>;
@@ -119,7 +120,8 @@ export class Queue<T = unknown> extends SharedObject {
     this.#kernel = region.kernel;
     this.#parker = region.parker;
     const word = (at: number) => region.i32[(offset + at) >> 2] ?? 0;
-    this.#payloads = payloadsOf(this, codecOf<T>(region, word(QUEUE_CODEC), word(QUEUE_TEXT)));
+    this.codec = codecOf<T>(region, word(QUEUE_CODEC), word(QUEUE_TEXT));
+    this.#payloads = payloadsOf(this, this.codec);
     this.#prompt = this.#payloads instanceof Numbers ? this.#payloads : undefined;
     this.#deliveries = this.#payloads instanceof Deliveries ? this.#payloads : undefined;
     this.#records = this.#payloads instanceof Records ? this.#payloads : undefined;

@@ -1,0 +1,120 @@
+/**
+ * Parcels: items of a queue on their way between two processes, as the bytes of the queue's codec. 4 bytes say how many; of
+ * each item 4 bytes say how long it is. A codec that meets its bytes here knows of no region: it writes no references, and what
+ * would be one is refused when it is read, so that nothing of a region can be reached from outside.
+ */
+import { CodecError, MessageTooLargeError } from '../memory/errors.ts';
+import { pack, unpack } from '../pool/failure.ts';
+import { type Codec, codec as codecs } from '../queue/codec.ts';
+import { ProtocolError } from './frame.ts';
+
+const COUNT = 4;
+const LENGTH = 4;
+const FULL = -1; // what a codec says when there is not enough room
+const SCRATCH_BYTES = 64 * 1024;
+
+/** How much may go into a parcel. */
+export interface Room {
+  readonly items: number;
+  /** More only for one item alone. */
+  readonly bytes: number;
+  /** Not even that may be longer. */
+  readonly most: number;
+}
+
+export interface Parcel {
+  /** To be copied before anything else is packed. */
+  readonly body: Buffer;
+  readonly items: number;
+}
+
+let scratch: Buffer | undefined;
+
+/**
+ * Packs the first of `values` from index `from` on, at least one. An item that the codec refuses ends the parcel before it; if it
+ * is the first, throws CodecError, or MessageTooLargeError.
+ */
+export function packItems<T>(codec: Codec<T>, values: ArrayLike<T>, from: number, room: Room): Parcel {
+  let into = scratch ?? Buffer.allocUnsafeSlow(SCRATCH_BYTES);
+  scratch = undefined; // a getter in a value may pack something itself
+  let at = COUNT;
+  let items = 0;
+  const most = Math.min(room.items, values.length - from);
+  while (items < most) {
+    let end: number;
+    try {
+      end = codec.encode(values[from + items] as T, into, at + LENGTH, into.length);
+    } catch (error) {
+      if (items === 0) throw error;
+      break;
+    }
+    if (end === FULL) {
+      if (items > 0 && into.length >= room.bytes) break;
+      if (into.length > room.most) throw new MessageTooLargeError(into.length, room.most, 'the connection');
+      into = grown(into, at);
+      continue;
+    }
+    if (items > 0 && end > room.bytes) break;
+    if (end > room.most) throw new MessageTooLargeError(end, room.most, 'the connection');
+    into.writeUInt32LE(end - at - LENGTH, at);
+    at = end;
+    items++;
+  }
+  into.writeUInt32LE(items, 0);
+  if (into.length <= SCRATCH_BYTES * 16) scratch = into;
+  return { body: into.subarray(0, at), items };
+}
+
+function grown(buffer: Buffer, used: number): Buffer {
+  const larger = Buffer.allocUnsafeSlow(buffer.length * 2);
+  buffer.copy(larger, 0, 0, used);
+  return larger;
+}
+
+/** The items of the parcel from byte `start` on. Throws ProtocolError for bytes that are none. */
+export function unpackItems<T>(codec: Codec<T>, from: Buffer, start: number): T[] {
+  const items: T[] = [];
+  let at = start + COUNT;
+  if (at > from.length) throw new ProtocolError('a parcel lacks its number of items');
+  for (let left = from.readUInt32LE(start); left > 0; left--) {
+    const end = at + LENGTH > from.length ? Number.NaN : at + LENGTH + from.readUInt32LE(at);
+    if (!(end <= from.length)) throw new ProtocolError('a parcel ends in the middle of an item');
+    items.push(unpackItem(codec, from, at + LENGTH, end));
+    at = end;
+  }
+  if (at !== from.length) throw new ProtocolError(`a parcel has ${from.length - at} bytes behind its last item`);
+  return items;
+}
+
+function unpackItem<T>(codec: Codec<T>, from: Buffer, at: number, end: number): T {
+  const bytes = codec.inline && (codec.inline.endsWith('32') ? 4 : 8);
+  if (bytes !== undefined && end - at !== bytes) throw new ProtocolError(`an item of ${codec.name} has ${bytes} bytes`);
+  try {
+    // Of these bytes alone: a codec that reads past its end shall find nothing there.
+    return bytes === undefined ? codec.decode(from.subarray(at, end), 0, end - at) : codec.decode(from, at, end);
+  } catch (cause) {
+    throw new ProtocolError(`an item is none of codec ${codec.name}`, { cause });
+  }
+}
+
+const ANY_ROOM: Room = { items: 1, bytes: 0, most: 2 ** 24 };
+
+/** An error as the rest of a frame. */
+export function packError(error: unknown): Buffer {
+  try {
+    return packItems(codecs.any, [pack(error)], 0, ANY_ROOM).body;
+  } catch {
+    return packItems(codecs.any, [pack(new Error(String(error)))], 0, ANY_ROOM).body; // a shared object in it, say
+  }
+}
+
+export function unpackError(rest: Buffer): unknown {
+  return unpack(unpackItems(codecs.any, rest, 0)[0] as never);
+}
+
+/** The codec of that name: one of the library's, or the one that the caller brought along for it. */
+export function codecNamed<T>(name: string, own: Codec<T> | undefined): Codec<T> {
+  const known = own ?? (codecs as unknown as Record<string, Codec<T>>)[name];
+  if (known?.name === name && 'encode' in known) return known;
+  throw new CodecError(own?.name ?? name, `is not the codec of the queue, which is ${name}: see the option codec`);
+}

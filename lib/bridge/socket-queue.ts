@@ -1,0 +1,241 @@
+import { ClosedError, requireInteger, show } from '../memory/errors.ts';
+import type { AsyncWaitOptions } from '../memory/wait.ts';
+import type { Codec } from '../queue/codec.ts';
+import { type Connector, Session } from './connector.ts';
+import type { RemoteQueue, Task } from './faces.ts';
+import { CLOSE, DONE_WITH, GET, GIVE_BACK, JOIN, OPEN_QUEUE, ProtocolError, SIZE } from './frame.ts';
+import type { Link } from './link.ts';
+import { Outbox } from './outbox.ts';
+import { codecNamed, unpackItems } from './parcel.ts';
+
+/** A queue as one connection knows it. */
+interface Opened<T> {
+  readonly link: Link;
+  readonly number: number;
+  readonly capacity: number;
+  readonly codec: Codec<T>;
+  readonly outbox: Outbox<T>;
+  /** Tags of what `getAsync` took, in order, for `taskDone`. */
+  readonly inHand: Set<number>;
+  /** Tags to be acknowledged at the end of this turn, and the promise of the answer. */
+  tags: number[];
+  acknowledged: Promise<void> | undefined;
+}
+
+/**
+ * A queue of another process: see `connect`. What was taken and is not acknowledged by `taskDone` goes to somebody else when this
+ * process, or its connection, ends. `timeout` and `signal` are settled with the server, so that an item was put or
+ * taken exactly if the promise resolves; only a connection that breaks may leave open whether an item was put.
+ */
+export class SocketQueue<T = unknown> implements RemoteQueue<T> {
+  readonly name: string;
+  readonly #connector: Connector;
+  readonly #session: Session<Opened<T>>;
+  #lost = 0; // taken from a connection that is gone, and not acknowledged
+  #opened: Opened<T> | undefined;
+
+  /** @internal `SocketClient.queue` makes them. */
+  constructor(connector: Connector, name: string, codec: Codec<T> | undefined) {
+    this.name = name;
+    this.#connector = connector;
+    this.#session = new Session(connector, async (link) => {
+      this.#opened = await open(link, name, codec);
+      const { inHand } = this.#opened;
+      link.onEnd(() => {
+        this.#lost += inHand.size;
+      });
+      return this.#opened;
+    });
+  }
+
+  /** @internal */
+  async open(): Promise<this> {
+    await this.#session.get();
+    return this;
+  }
+
+  get #title(): string {
+    return `queue "${this.name}"`;
+  }
+
+  /** How many items it holds at the most, besides those that were taken. */
+  get capacity(): number {
+    return this.#opened?.capacity ?? 0;
+  }
+
+  /** How many items were in it when the server answered. */
+  get size(): Promise<number> {
+    return this.#ask(SIZE, (rest) => rest.readUInt32LE(0));
+  }
+
+  /** Puts an item; resolves when it is in the queue. Rejects with ClosedError, CodecError, MessageTooLargeError, TimeoutError. */
+  putAsync(value: T, options?: AsyncWaitOptions): Promise<void> {
+    return this.#put(`put to ${this.#title}`, [value], options);
+  }
+
+  /** Puts all items in order. When it rejects, a first part of them may have been put: the error's `done` says how many. */
+  async putManyAsync(values: ArrayLike<T>, options?: AsyncWaitOptions): Promise<void> {
+    if (typeof values?.length !== 'number') throw new TypeError(`values must be array-like: got ${show(values)}`);
+    if (values.length > 0) return this.#put(`putMany to ${this.#title}`, values, options);
+  }
+
+  #put(what: string, values: ArrayLike<T>, options: AsyncWaitOptions | undefined): Promise<void> {
+    return this.#connector.within(what, options, (signal) =>
+      this.#session.run(signal, ({ link, outbox }) => {
+        return link.wait((request) => outbox.add(values, request), NOTHING, signal);
+      }),
+    );
+  }
+
+  /** Takes the oldest item. Rejects with ClosedError once the queue is closed and drained, and with TimeoutError. */
+  async getAsync(options?: AsyncWaitOptions): Promise<T> {
+    const { opened, items, tags } = await this.#get(1, options);
+    opened.inHand.add(tags[0] as number);
+    return items[0] as T;
+  }
+
+  /** Takes at least one and at most `max` items, as many as are there. Rejects as `getAsync`. */
+  async getManyAsync(max: number, options?: AsyncWaitOptions): Promise<T[]> {
+    requireInteger('max', max, 1, Number.MAX_SAFE_INTEGER);
+    const { opened, items, tags } = await this.#get(Math.min(max, 2 ** 32 - 1), options);
+    for (const tag of tags) opened.inHand.add(tag);
+    return items;
+  }
+
+  /** As `getAsync`; the item has an acknowledgement of its own, and `taskDone` does not count it. */
+  async takeAsync(options?: AsyncWaitOptions): Promise<Task<T>> {
+    const { opened, items, tags } = await this.#get(1, options);
+    let left = tags;
+    const end = (kind: number): Promise<void> => {
+      const [tag] = left;
+      left = [];
+      return tag === undefined ? Promise.resolve() : tell(opened, kind, [tag]);
+    };
+    return {
+      value: items[0] as T,
+      done: () => end(DONE_WITH),
+      giveBack: () => end(GIVE_BACK),
+    };
+  }
+
+  #get(max: number, options: AsyncWaitOptions | undefined): Promise<Taken<T>> {
+    return this.#connector.within(`get from ${this.#title}`, options, (signal) =>
+      this.#session.run(signal, (opened) => {
+        const { link, number } = opened;
+        const taken: Taken<T> = { opened, items: [], tags: [] };
+        const read = (rest: Buffer) => receive(taken, rest);
+        return link.wait(link.start(GET, { number, word: max }), read, signal);
+      }),
+    );
+  }
+
+  /**
+   * Says that `n` items which were taken are dealt with, the oldest first; resolves when the server knows, and they never
+   * come back. Rejects with RangeError when there are not so many, and with ClosedError when their connection has ended: then they
+   * went back.
+   */
+  async taskDone(n = 1): Promise<void> {
+    requireInteger('n', n, 1, 2 ** 24);
+    if (this.#lost > 0) {
+      this.#lost -= Math.min(n, this.#lost);
+      throw new ClosedError(`the connection from which an item of ${this.#title} was taken`);
+    }
+    const opened = await this.#session.get();
+    const { inHand, tags } = opened;
+    if (inHand.size < n) {
+      throw new RangeError(`n must be at most the items taken from ${this.#title}: got ${n}, there are ${inHand.size}`);
+    }
+    for (const tag of inHand) {
+      if (n-- === 0) break;
+      inHand.delete(tag);
+      tags.push(tag);
+    }
+    opened.acknowledged ??= acknowledgement(opened);
+    return opened.acknowledged;
+  }
+
+  /** Resolves when all that was put is dealt with. Rejects with TimeoutError, or with `signal.reason`. */
+  joinAsync(options?: AsyncWaitOptions): Promise<void> {
+    return this.#connector.within(`join of ${this.#title}`, options, (signal) =>
+      this.#session.run(signal, ({ link, number }) => link.wait(link.start(JOIN, { number }), NOTHING, signal)),
+    );
+  }
+
+  /** Closes it for everybody: nothing can be put from now on, and what is there can still be taken. */
+  close(): Promise<void> {
+    return this.#ask(CLOSE, NOTHING);
+  }
+
+  #ask<R>(kind: number, read: (rest: Buffer) => R): Promise<R> {
+    return this.#session.run(undefined, ({ link, number }) => link.ask(kind, { number }, read));
+  }
+
+  /**
+   * Takes items until the queue is closed and drained. Acknowledge each by `taskDone`. When the connection ends it throws
+   * ClosedError, or goes on with the next one if the client connects again.
+   */
+  async *[Symbol.asyncIterator](): AsyncIterator<T> {
+    for (;;) {
+      const item = await this.getAsync().catch((error) => this.#ended(error));
+      if (item === ENDED) return;
+      if (item !== BROKEN) yield item;
+    }
+  }
+
+  #ended(error: unknown): typeof ENDED | typeof BROKEN {
+    if (!(error instanceof ClosedError)) throw error;
+    if (!this.#connector.isLost(error)) return ENDED;
+    if (this.#connector.connectsAgain) return BROKEN;
+    throw error;
+  }
+}
+
+const ENDED: unique symbol = Symbol('the queue is closed and drained');
+const BROKEN: unique symbol = Symbol('the connection has ended');
+const NOTHING = (): void => {};
+
+interface Taken<T> {
+  readonly opened: Opened<T>;
+  readonly items: T[];
+  readonly tags: number[];
+}
+
+function receive<T>(taken: Taken<T>, rest: Buffer): Taken<T> {
+  if (rest.length < 4) throw new ProtocolError('a tag is missing');
+  let tag = rest.readUInt32LE(0);
+  for (const item of unpackItems(taken.opened.codec, rest, 4)) {
+    taken.items.push(item);
+    taken.tags.push(tag);
+    tag = (tag + 1) >>> 0;
+  }
+  return taken;
+}
+
+async function open<T>(link: Link, name: string, own: Codec<T> | undefined): Promise<Opened<T>> {
+  const answer = await link.ask(OPEN_QUEUE, { body: Buffer.from(name) }, (rest) => ({
+    number: rest.readUInt16LE(0),
+    capacity: rest.readUInt32LE(2),
+    codec: codecNamed(rest.toString('utf8', 6), own),
+  }));
+  const outbox = new Outbox(link, answer.number, answer.codec);
+  return { link, ...answer, outbox, inHand: new Set(), tags: [], acknowledged: undefined };
+}
+
+function tell<T>({ link, number }: Opened<T>, kind: number, tags: readonly number[]): Promise<void> {
+  const body = Buffer.allocUnsafe(tags.length * 4);
+  for (let i = 0; i < tags.length; i++) body.writeUInt32LE(tags[i] as number, i * 4);
+  return link.ask(kind, { number, body }, NOTHING);
+}
+
+/** What is acknowledged in one turn of the event loop goes in one frame. */
+function acknowledgement<T>(opened: Opened<T>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    opened.link.writer.beforeFlush(() => {
+      const tags = opened.tags;
+      opened.tags = [];
+      opened.acknowledged = undefined;
+      if (opened.link.ended) reject(opened.link.ended);
+      else tell(opened, DONE_WITH, tags).then(resolve, reject);
+    });
+  });
+}
