@@ -76,13 +76,15 @@ export class Guest implements Answers {
     this.#host = host;
     this.terms = host.terms;
     this.writer = new FrameWriter(socket);
-    const reader = new FrameReader((frame) => this.#handle(frame));
+    const reader = new FrameReader((frame) => {
+      this.#handle(frame);
+      if (this.#isGreeted) reader.limit = this.terms.frameBytes;
+    });
     const timer = setTimeout(() => this.refuse('no greeting came'), GREETING_TIME).unref();
     socket.on('data', (chunk) => {
       if (this.gone) return;
       try {
         reader.push(chunk);
-        if (this.#isGreeted) reader.limit = this.terms.frameBytes;
       } catch (error) {
         if (!(error instanceof ProtocolError)) throw error;
         this.refuse(error.message);

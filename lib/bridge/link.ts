@@ -50,8 +50,10 @@ export class Link {
     this.#next = first;
     this.#socket = connect(path);
     this.writer = new FrameWriter(this.#socket);
-    const reader = new FrameReader((frame) => this.#handle(frame));
-    reader.limit = Number.POSITIVE_INFINITY;
+    const reader = new FrameReader((frame) => {
+      this.#handle(frame);
+      reader.limit = Number.POSITIVE_INFINITY; // from now on what the server likes
+    });
     this.#socket.on('data', (chunk) => {
       try {
         reader.push(chunk);

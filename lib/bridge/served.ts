@@ -17,10 +17,18 @@ export class ServedQueue<T = unknown> {
   readonly codec: Codec<T>;
   readonly #source: Selectable<T>;
   readonly #back: T[] = [];
-  #returning = false;
+  #servers = 0;
+  #returning: AbortController | undefined;
   #waiting = 0; // clients that wait for an item
 
-  constructor(queue: Queue<T>) {
+  /** The same one for each server of a queue, so that what came back to one is there for the next. */
+  static of(queue: Queue): ServedQueue {
+    const known = servedQueues.get(queue) ?? new ServedQueue(queue);
+    servedQueues.set(queue, known);
+    return known;
+  }
+
+  private constructor(queue: Queue<T>) {
     this.queue = queue;
     this.codec = queue.codec;
     this.#source = queue.selectable();
@@ -61,24 +69,39 @@ export class ServedQueue<T = unknown> {
    */
   giveBack(items: readonly T[]): void {
     this.#back.push(...items);
-    if (!this.#returning) void this.#return();
+    if (this.#servers > 0 && !this.#returning) void this.#return();
+  }
+
+  /** A server begins to serve it. */
+  begin(): void {
+    this.#servers++;
+    this.giveBack([]);
+  }
+
+  /** A server ends. Without one nobody waits for room, which would keep the process alive. */
+  end(): void {
+    this.#servers--;
+    if (this.#servers === 0) this.#returning?.abort();
   }
 
   async #return(): Promise<void> {
-    this.#returning = true;
+    this.#returning = new AbortController();
+    const { signal } = this.#returning;
     while (this.#back.length > 0) {
       const item = this.#back.shift() as T;
       try {
-        await this.queue.putAsync(item);
+        await this.queue.putAsync(item, { signal });
         this.queue.taskDone(); // it was put once more than it is to be done
       } catch (error) {
         if (!(error instanceof InvalidHandleError)) this.#back.unshift(item);
         break;
       }
     }
-    this.#returning = false;
+    this.#returning = undefined;
   }
 }
+
+const servedQueues = new WeakMap<Queue, ServedQueue>();
 
 /** Of one client: answers it, unless it is gone. */
 export interface Answers {

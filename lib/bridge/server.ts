@@ -50,6 +50,7 @@ export class SocketServer {
   /** @internal */
   async listen(): Promise<this> {
     this.#giveUpPlace = await takePlace(this.#server, this.path);
+    for (const queue of this.#host.queues.values()) queue.begin();
     return this;
   }
 
@@ -60,7 +61,8 @@ export class SocketServer {
 
   /**
    * Ends all connections and takes the name away. What clients wait for is rejected with ClosedError; their locks and their
-   * items are given back as if they had died. Queues and mutexes stay as they are. Closing twice is fine.
+   * items are given back as if they had died; items for which their queue has no room are there again when it is next served. Queues
+   * and mutexes stay as they are. Closing twice is fine.
    */
   close(): Promise<void> {
     this.#closed ??= this.#close();
@@ -71,6 +73,7 @@ export class SocketServer {
     await this.#giveUpPlace();
     const ended = new Promise((resolve) => this.#server.close(resolve));
     for (const guest of this.#guests) guest.refuse('the server was closed');
+    for (const queue of this.#host.queues.values()) queue.end();
     await ended;
   }
 
@@ -93,7 +96,7 @@ function hostOf(options: ServeOptions): Host {
   requirePath(path);
   requireInteger('frameBytes', frameBytes, 4096, 2 ** 30);
   requireInteger('unacknowledged', unacknowledged, 1, 2 ** 20);
-  const served = requireAll('queues', queues, Queue).map(([name, queue]) => [name, new ServedQueue(queue)] as const);
+  const served = requireAll('queues', queues, Queue).map(([name, queue]) => [name, ServedQueue.of(queue)] as const);
   return {
     queues: new Map(served),
     mutexes: new Map(requireAll('mutexes', mutexes, Mutex)),
