@@ -402,6 +402,8 @@ test('a file that is no socket is left alone, and an impossible name is refused'
   await refusesLater(serve({ path: '' }), TypeError, 'path must be the name of a file: got ""');
   await refusesLater(serve({ path: `/tmp/${'x'.repeat(120)}` }), RangeError, 'path must have at most 103 bytes');
   await refusesLater(serve({ path, queues: { jobs: 7 as never } }), TypeError, 'queues.jobs must be a Queue: got 7');
+  const jobs = new Queue({ capacity: 1, region, redeliver: true });
+  await refusesLater(serve({ path, queues: { jobs } }), TypeError, 'queues.jobs must not redeliver');
   await refusesLater(serve({ path, frameBytes: 1 }), RangeError, 'frameBytes must be');
   await refusesLater(connect(7 as never), TypeError, 'path must be the name of a file: got 7');
 });

@@ -517,6 +517,11 @@ export class Queue<T = unknown> extends SharedObject {
     return this.#kernel.ringSize(this.offset) + (this.#deliveries?.returned ?? 0);
   }
 
+  /** @internal Whether what a thread has taken comes back when it dies. */
+  get redelivers(): boolean {
+    return this.#deliveries !== undefined;
+  }
+
   /** Whether it was empty at some instant during the call; may be stale when it returns. */
   get empty(): boolean {
     return this.size === 0;
