@@ -8,7 +8,9 @@ const TIME_LIMIT = 60_000; // ms for all of them together
 
 const named = process.argv.slice(2);
 const examples =
-  named.length > 0 ? named : ['tickets', 'kitchen', 'philosophers', 'readers', 'downloads', 'heat', 'cities'];
+  named.length > 0
+    ? named
+    : ['tickets', 'kitchen', 'philosophers', 'readers', 'downloads', 'heat', 'cities', 'two-processes', 'two-machines'];
 const start = performance.now();
 const wrong = examples.filter((name) => !isRight(name));
 const seconds = ((performance.now() - start) / 1000).toFixed(1);

@@ -88,7 +88,7 @@ function isDegrees(value: unknown, most: number): boolean {
   return isText(value) && Math.abs(Number(value)) <= most;
 }
 
-function toLocated(city: City): Located {
+export function toLocated(city: City): Located {
   const { capital, metres } = nearestCapital(city);
   return { city: `${city.name} ${city.country}`, geohash: geohash(city), capital, metres: Math.round(metres) };
 }
