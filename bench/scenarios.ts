@@ -1,3 +1,4 @@
+import { bridge } from './bridge.bench.ts';
 import { locks } from './locks.bench.ts';
 import { memory } from './memory.bench.ts';
 import { payloads } from './payloads.bench.ts';
@@ -8,3 +9,4 @@ import { tasks } from './tasks.bench.ts';
 
 /** All scenarios, in the order in which they are run and reported. */
 export const scenarios: readonly Scenario[] = [...locks, ...primitives, ...queues, ...payloads, ...tasks, ...memory];
+export const scenarios: readonly Scenario[] = [...locks, ...primitives, ...queues, ...memory, ...bridge];

@@ -5,7 +5,7 @@ export type Commands = typeof import('./peering.ts').commands;
 
 export type FromPeer = { readonly id: number; readonly result?: unknown; readonly error?: string };
 
-const DEADLINE = 20_000; // ms: a hang becomes a failure
+const DEADLINE = 60_000; // ms: a hang becomes a failure
 
 const peers = new Set<Peer>();
 
