@@ -8,5 +8,12 @@ import type { Scenario } from './scenario.ts';
 import { tasks } from './tasks.bench.ts';
 
 /** All scenarios, in the order in which they are run and reported. */
-export const scenarios: readonly Scenario[] = [...locks, ...primitives, ...queues, ...payloads, ...tasks, ...memory];
-export const scenarios: readonly Scenario[] = [...locks, ...primitives, ...queues, ...memory, ...bridge];
+export const scenarios: readonly Scenario[] = [
+  ...locks,
+  ...primitives,
+  ...queues,
+  ...payloads,
+  ...tasks,
+  ...memory,
+  ...bridge,
+];
