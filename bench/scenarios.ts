@@ -2,6 +2,7 @@ import { bridge } from './bridge.bench.ts';
 import { locks } from './locks.bench.ts';
 import { memory } from './memory.bench.ts';
 import { payloads } from './payloads.bench.ts';
+import { pipelines } from './pipelines.bench.ts';
 import { primitives } from './primitives.bench.ts';
 import { queues } from './queues.bench.ts';
 import type { Scenario } from './scenario.ts';
@@ -16,4 +17,5 @@ export const scenarios: readonly Scenario[] = [
   ...tasks,
   ...memory,
   ...bridge,
+  ...pipelines,
 ];

@@ -10,7 +10,20 @@ const named = process.argv.slice(2);
 const examples =
   named.length > 0
     ? named
-    : ['tickets', 'kitchen', 'philosophers', 'readers', 'downloads', 'heat', 'cities', 'two-processes', 'two-machines'];
+    : [
+        'tickets',
+        'kitchen',
+        'philosophers',
+        'readers',
+        'downloads',
+        'heat',
+        'cities',
+        'flights',
+        'hash',
+        'http',
+        'two-processes',
+        'two-machines',
+      ];
 const start = performance.now();
 const wrong = examples.filter((name) => !isRight(name));
 const seconds = ((performance.now() - start) / 1000).toFixed(1);

@@ -1,22 +1,23 @@
-// All cities of the world through three stages of threads, with queues between them; then the same work in one thread.
+// All cities of the world through a pipeline of threads; then the same work in one thread.
 import { availableParallelism } from 'node:os';
 import process from 'node:process';
 import { isDeepStrictEqual } from 'node:util';
 import { Presets, SingleBar } from 'cli-progress';
-import { codec, Pool, Queue } from '../lib/index.ts';
+import { codec, Pool, pipeline, Queue, type WorkerModule } from '../lib/index.ts';
 import { capitals } from './capitals.ts';
 import type * as Stages from './cities.worker.ts';
-import type { City, Outcome } from './cities.worker.ts';
-import type { Located } from './tally.ts';
+import type { Outcome } from './cities.worker.ts';
+import type { Answer } from './tally.ts';
 
 const CORES = availableParallelism();
 const LOCATORS = Math.max(2, CORES);
-const CAPACITY = 1024; // No queue ever holds more, however many cities there are.
+const RECORDS = 171_075;
 
-const pool = new Pool<typeof Stages>(new URL('./cities.worker.js', import.meta.url), { threads: 1 });
+const work = new URL('./cities.worker.js', import.meta.url) as URL & WorkerModule<typeof Stages>;
+const pool = new Pool<typeof Stages>(work, { threads: 1 });
 try {
   console.log(`cities: the geohash of each, and which of ${capitals.length} capitals is the nearest\n`);
-  const many = await timed('pipeline', pipeline);
+  const many = await timed('pipeline', inThreads);
   const one = await timed('one thread', (progress) => pool.spawn('alone', progress).join());
   const same = isDeepStrictEqual(many.outcome, one.outcome);
   tell(many.outcome);
@@ -27,26 +28,16 @@ try {
   await pool.close();
 }
 
-/** One thread reads, as many as there are cores locate, one counts. */
-async function pipeline(progress: Queue<number>): Promise<Outcome> {
-  const cities = new Queue<City>({ capacity: CAPACITY, name: 'cities' });
-  const located = new Queue<Located>({ capacity: CAPACITY, name: 'located' });
-  const locators = Array.from({ length: LOCATORS }, () => pool.spawn('locate', cities, located).join());
-  const [rejected, , answer] = await Promise.all([
-    stage(pool.spawn('read', cities, progress).join(), cities),
-    stage(Promise.all(locators), cities, located),
-    stage(pool.spawn('count', located).join(), located),
-  ]);
-  return { ...answer, rejected };
-}
-
-/** A stage that is over, well or not, closes the queues on both its sides: what is behind it drains and ends, and nobody waits for ever. */
-async function stage<T>(work: Promise<T>, ...queues: { close(): void }[]): Promise<T> {
-  try {
-    return await work;
-  } finally {
-    for (const queue of queues) queue.close();
-  }
+/** One thread reads, as many as there are cores locate, one counts. No queue between them holds more than 1,024 cities. */
+async function inThreads(progress: Queue<number>): Promise<Outcome> {
+  const line = pipeline({ module: work, name: 'read' }, { interval: 20 }).map(work, 'locate', {
+    threads: LOCATORS,
+    ordered: false,
+    errors: 'skip',
+  });
+  line.on('progress', ({ stages }) => progress.tryPut((stages.at(-1)?.in ?? 0) / RECORDS));
+  const answer = await line.to<Answer>({ module: work, name: 'count' });
+  return { ...answer, rejected: line.stats().stages[1]?.failed ?? 0 };
 }
 
 interface Timed {
@@ -75,7 +66,7 @@ async function showBar(label: string, progress: Queue<number>): Promise<void> {
 async function showLines(label: string, progress: Queue<number>): Promise<void> {
   let next = 25;
   for await (const share of progress) {
-    for (; 100 * share >= next; next += 25) console.log(`  ${label.padEnd(12)}${next} %`);
+    for (; next < 100 && 100 * share >= next; next += 25) console.log(`  ${label.padEnd(12)}${next} %`);
   }
 }
 

@@ -1,7 +1,7 @@
-// The three stages of the pipeline, each in threads of its own, and the same work in one.
+// The stages of the pipeline, each in threads of its own, and the same work in one.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { ClosedError, type Queue } from '../lib/index.ts';
+import type { Queue } from '../lib/index.ts';
 import type { Point } from './capitals.ts';
 import { geohash, nearestCapital } from './geo.ts';
 import { type Answer, type Located, Tally } from './tally.ts';
@@ -16,35 +16,26 @@ export interface Outcome extends Answer {
   readonly rejected: number;
 }
 
-const BATCH = 256;
-
-/** Stage 1: parses the file, sends what is a city, and returns how many records were none. Its progress goes from 0 to 1. */
-export function read(cities: Queue<City>, progress: Queue<number>): number {
-  const records = load();
-  let rejected = 0;
-  for (let at = 0; at < records.length; at += BATCH) {
-    const batch = records.slice(at, at + BATCH);
-    const valid = batch.map(toCity).filter((city) => city !== undefined);
-    rejected += batch.length - valid.length;
-    cities.putMany(valid);
-    progress.tryPut(at / records.length);
-  }
-  return rejected;
+/** The source: what stands in the file. */
+export function read(): unknown[] {
+  return load();
 }
 
-/** Stage 2, in as many threads as there are: the work. */
-export function locate(cities: Queue<City>, located: Queue<Located>): void {
-  for (const batch of batches(cities)) located.putMany(batch.map(toLocated));
+/** The stage, in as many threads as there are: the work. A record that is no city fails. */
+export function locate(record: unknown): Located {
+  const city = toCity(record);
+  if (!city) throw new TypeError('the record is no city');
+  return toLocated(city);
 }
 
-/** Stage 3: the answer, which does not depend on the order in which the cities come. */
-export function count(located: Queue<Located>): Answer {
+/** The sink: the answer, which does not depend on the order in which the cities come. */
+export function count(located: Iterable<Located>): Answer {
   const tally = new Tally();
-  for (const batch of batches(located)) for (const city of batch) tally.add(city);
+  for (const city of located) tally.add(city);
   return tally.answer();
 }
 
-/** All of it in one thread, without a queue between. */
+/** All of it in one thread, without a queue between. Its progress goes from 0 to 1. */
 export function alone(progress: Queue<number>): Outcome {
   const tally = new Tally();
   const records = load();
@@ -53,18 +44,9 @@ export function alone(progress: Queue<number>): Outcome {
     const city = toCity(record);
     if (city) tally.add(toLocated(city));
     else rejected++;
-    if (at % BATCH === 0) progress.tryPut(at / records.length);
+    if (at % 256 === 0) progress.tryPut(at / records.length);
   }
   return { ...tally.answer(), rejected };
-}
-
-/** What is in the queue, many at a time, until it is closed and empty. */
-function* batches<T>(queue: Queue<T>): Generator<T[]> {
-  try {
-    for (;;) yield queue.getMany(BATCH);
-  } catch (error) {
-    if (!(error instanceof ClosedError)) throw error;
-  }
 }
 
 function load(): unknown[] {

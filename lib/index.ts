@@ -37,6 +37,7 @@ export {
   pipeline,
   type ThreadFunction,
 } from './pipeline/pipeline.ts';
+export { type ProgressOptions, showProgress } from './pipeline/progress.ts';
 export type { ErrorPolicy } from './pipeline/stage.ts';
 export type { PipelineStats, StageStats } from './pipeline/stats.ts';
 export { Pool } from './pool/pool.ts';
@@ -47,6 +48,7 @@ export { type Codec, codec, type Definition } from './queue/codec.ts';
 export { Connection, type PipeOptions, pipe } from './queue/pipe.ts';
 export { Queue, type QueueOptions } from './queue/queue.ts';
 export { type Selected, type Source, select, selectAsync } from './queue/select.ts';
+export type { QueueWritableOptions } from './queue/streams.ts';
 export type { Field, FieldValue, RecordOf, Struct, View } from './queue/struct.ts';
 export { Subscription } from './queue/subscription.ts';
 export { Barrier, type BarrierOptions } from './sync/barrier.ts';

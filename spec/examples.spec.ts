@@ -21,6 +21,9 @@ for (const name of [
   'downloads',
   'heat',
   'cities',
+  'flights',
+  'hash',
+  'http',
   'two-processes',
   'two-machines',
 ]) {

@@ -399,7 +399,7 @@ test('stats say what came and went, and progress tells them while it runs and at
     .filter(work, 'isOdd');
   const told: number[] = [];
   line.on('progress', ({ stages }) => told.push(stages.at(-1)?.in ?? 0));
-  assert.equal(line.stats(), { seconds: 0, stages: [] });
+  assert.equal(line.stats(), { seconds: 0, stages: [], ended: false });
   await line.reduce((sum: number, n) => sum + n, 0, { name: 'sum' });
   const { stages, slowest, seconds } = line.stats();
   assert.equal(

@@ -194,8 +194,8 @@ export class Pipeline<T = unknown> extends EventEmitter<{ progress: [PipelineSta
 
   /** What has happened so far; cheap enough to call each second, and right for good when it has ended. */
   stats(): PipelineStats {
-    if (this.#ended || !this.#run) return this.#ended ?? { seconds: 0, stages: [] };
-    return statsOf(this.#run.layout.laid, performance.now() - this.#began);
+    if (this.#ended || !this.#run) return this.#ended ?? { seconds: 0, stages: [], ended: false };
+    return statsOf(this.#run.layout.laid, performance.now() - this.#began, false);
   }
 
   get #policy(): NonNullable<StageOptions['errors']> {
@@ -253,7 +253,7 @@ export class Pipeline<T = unknown> extends EventEmitter<{ progress: [PipelineSta
       return await run.end();
     } finally {
       clearInterval(timer);
-      this.#ended = statsOf(run.layout.laid, performance.now() - this.#began);
+      this.#ended = statsOf(run.layout.laid, performance.now() - this.#began, true);
       tell();
     }
   }

@@ -28,9 +28,11 @@ export interface PipelineStats {
   readonly stages: readonly StageStats[];
   /** The name of the busiest stage, for which the others wait; absent before anything came through. */
   readonly slowest?: string;
+  /** Whether nothing of it runs any more. */
+  readonly ended: boolean;
 }
 
-export function statsOf(laid: readonly Laid[], milliseconds: number): PipelineStats {
+export function statsOf(laid: readonly Laid[], milliseconds: number, ended: boolean): PipelineStats {
   const stages = laid.map(({ node, gauges }, at): StageStats => {
     const given = at === 0 ? 0 : sum((laid[at - 1] as Laid).gauges, OUT);
     const groups = laid[at - 1]?.node.batch || 1;
@@ -50,5 +52,5 @@ export function statsOf(laid: readonly Laid[], milliseconds: number): PipelineSt
     };
   });
   const [busiest] = stages.toSorted((a, b) => b.busy - a.busy);
-  return { seconds: milliseconds / 1000, stages, ...(busiest && busiest.in > 0 && { slowest: busiest.name }) };
+  return { seconds: milliseconds / 1000, stages, ended, ...(busiest && busiest.in > 0 && { slowest: busiest.name }) };
 }

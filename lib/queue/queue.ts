@@ -5,6 +5,8 @@
  *         into pieces of the region behind it  2. the kernel claims a position and publishes  3. a consumer is woken if one waits
  * Get  1. the kernel takes the item  2. decode from the block, which is ours alone  3. free it, and wake a producer if one waits
  */
+import type { Readable, Writable } from 'node:stream';
+import type { ReadableStream, WritableStream } from 'node:stream/web';
 import {
   BLOCK_DATA,
   BUSY,
@@ -57,6 +59,7 @@ import { Numbers, Wides, Words } from './numbers.ts';
 import type { Letter, Payloads, Prompt } from './payload.ts';
 import { Records } from './records.ts';
 import { Deliveries } from './redelivery.ts';
+import { type QueueWritableOptions, readableOf, readableStreamOf, writableOf, writableStreamOf } from './streams.ts';
 import { Struct, type View } from './struct.ts';
 
 const MAX_CAPACITY = 2 ** 24;
@@ -725,6 +728,32 @@ export class Queue<T = unknown> extends SharedObject {
     if (said === FREED) return new InvalidHandleError(`the queue at offset ${this.offset} was freed`);
     if (letter !== undefined) this.#payloads.drop(letter);
     return new ClosedError(this.title);
+  }
+
+  /**
+   * A stream of Node of the items, until the queue is closed and drained. It takes an item ahead; one that is destroyed may
+   * lose that item, and leaves the queue open. `null` cannot be carried, and is an error.
+   */
+  readable(): Readable {
+    return readableOf(this);
+  }
+
+  /**
+   * A stream of Node into the queue: a chunk is written when the queue had room for it. It closes the queue when it ends,
+   * unless `end` is false; one that is destroyed leaves it open.
+   */
+  writable(options?: QueueWritableOptions): Writable {
+    return writableOf(this, options);
+  }
+
+  /** As `readable`, a stream of the Web; it takes nothing ahead. */
+  readableStream(): ReadableStream<T> {
+    return readableStreamOf(this);
+  }
+
+  /** As `writable`, a stream of the Web. */
+  writableStream(options?: QueueWritableOptions): WritableStream<T> {
+    return writableStreamOf(this, options);
   }
 
   /** @internal What `select` needs. */
