@@ -6,6 +6,7 @@ import { pipelines } from './pipelines.bench.ts';
 import { primitives } from './primitives.bench.ts';
 import { queues } from './queues.bench.ts';
 import type { Scenario } from './scenario.ts';
+import { structs } from './struct.bench.ts';
 import { tasks } from './tasks.bench.ts';
 
 /** All scenarios, in the order in which they are run and reported. */
@@ -13,6 +14,7 @@ export const scenarios: readonly Scenario[] = [
   ...locks,
   ...primitives,
   ...queues,
+  ...structs,
   ...payloads,
   ...tasks,
   ...memory,
