@@ -101,9 +101,10 @@ export function getBytes(shared: Shared<Queue<Uint8Array>>): Body {
   };
 }
 
+/** Into as many places as the queue has blocks, so that the same caches hold them. */
 export function copyBytes(): Body {
-  const [from, to] = [new Uint8Array(65_536).fill(7), new Uint8Array(65_536)];
+  const [from, to] = [new Uint8Array(65_536).fill(7), new Uint8Array(32 * 65_536)];
   return (n) => {
-    for (let i = 0; i < n; i++) to.set(from);
+    for (let i = 0; i < n; i++) to.set(from, (i % 32) * 65_536);
   };
 }
