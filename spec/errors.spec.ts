@@ -17,6 +17,11 @@ const table: [errors.RingfenceError, code: string, message: RegExp][] = [
   [new errors.InvalidHandleError('stale'), 'ERR_INVALID_HANDLE', /^stale$/],
   [new errors.TaskError('failed'), 'ERR_TASK', /^failed$/],
   [new errors.ThreadDiedError('ended'), 'ERR_THREAD_DIED', /^ended$/],
+  [
+    new errors.StageError('parse', 7, new Error('no date')),
+    'ERR_STAGE',
+    /^stage "parse" failed at record 7: .*no date$/,
+  ],
 ];
 
 test('every error carries its code, its class as its name, and a message that says what and how much', () => {

@@ -39,7 +39,7 @@ test('a region that is new has one thread, the one that made it, and nothing els
   const { at, ...rest } = region.inspect();
   assert.ok(at <= Date.now() && at > Date.now() - 60_000);
   const main = { slot: region.slot, thread: 0, name: 'main', alive: true, waits: [] };
-  const nothing = { locks: [], queues: [], others: [], pools: [] };
+  const nothing = { locks: [], queues: [], others: [], pools: [], deaths: 0, repairs: {} };
   assert.equal(rest, { bytes: 256 * 1024, used: 0, threads: [main], ...nothing });
 });
 
