@@ -1,8 +1,10 @@
+import { channel } from 'node:diagnostics_channel';
 import { getEventListeners } from 'node:events';
 import { setImmediate as turn } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ClosedError, ThreadDiedError } from '../lib/memory/errors.ts';
+import type { TaskEnd } from '../lib/pool/transport.ts';
 import { closePools, newPool, reasonOf } from './kit/pools.ts';
 import { ENTERED, newGate, OPEN } from './kit/tasks.ts';
 import { until } from './kit/until.ts';
@@ -281,11 +283,114 @@ test('a thread that dies ends the iteration, and close ends it with ClosedError'
   assert.instance(await reasonOf(toArray(results)), ClosedError);
 });
 
+test("with errors: 'skip' items that fail have no result, and the others keep their order", async () => {
+  const pool = newPool({ threads: 2 });
+  for (const ordered of [true, false]) {
+    const items = Array.from({ length: 500 }, (_, n) => n);
+    const kept = await toArray(pool.map(items, { name: 'failOnThird', errors: 'skip', ordered }));
+    const expected = items.filter((n) => n % 3 !== 2);
+    assert.equal(ordered ? kept : kept.sort((a, b) => a - b), expected);
+  }
+  assert.equal([pool.stats().completed, pool.stats().failed, pool.stats().pending], [668, 332, 0]);
+});
+
+test("with errors: 'collect' all results come, and then one error with all errors in the order of their items", async () => {
+  const pool = newPool({ threads: 2 });
+  const kept: number[] = [];
+  const error = await reasonOf(
+    (async () => {
+      const items = new Source((n) => n).sync(100);
+      for await (const n of pool.map(items, { name: 'failOnThird', errors: 'collect' })) kept.push(n);
+    })(),
+  );
+  assert.instance(error, AggregateError);
+  assert.is(error.message, '33 of 100 items failed');
+  assert.is(kept.length, 67);
+  assert.equal(
+    (error as unknown as AggregateError).errors.map((one: Error) => one.message),
+    Array.from({ length: 33 }, (_, n) => `third: ${3 * n + 2}`),
+  );
+});
+
+for (const errors of ['skip', 'collect'] as const) {
+  test(`with errors: '${errors}' the error of the source and close end it all the same`, async () => {
+    const pool = newPool();
+    const broken = function* (): Generator<number> {
+      yield 1;
+      throw new RangeError('source');
+    };
+    assert.is((await reasonOf(toArray(pool.map(broken(), { name: 'square', errors })))).message, 'source');
+    const results = pool.map(new Source((n) => n).sync(), { name: 'square', inFlight: 1, errors });
+    assert.is((await results.next()).value, 0);
+    await pool.close();
+    assert.instance(await reasonOf(toArray(results)), ClosedError);
+  });
+}
+
+/** Many small items, with room for batches of many. */
+async function batched<T>(
+  pool: ReturnType<typeof newPool>,
+  item: (n: number) => T,
+  name: 'each' | 'eachLater',
+): Promise<unknown[]> {
+  const items = Array.from({ length: 400 }, (_, n) => item(n));
+  return toArray(pool.map(items as unknown[], { name, inFlight: 400, errors: 'skip' }));
+}
+
+for (const name of ['each', 'eachLater'] as const) {
+  test(`${name}: small items go together while threads are busy, each with its own result`, async () => {
+    const sizes: number[] = [];
+    const hear = (message: unknown): unknown => sizes.push((message as TaskEnd).items);
+    channel('ringfence:task').subscribe(hear);
+    const pool = newPool({ threads: 2 });
+    await batched(pool, (n) => n, name);
+    const results = await batched(pool, (n) => n, name);
+    channel('ringfence:task').unsubscribe(hear);
+    assert.equal(
+      results,
+      Array.from({ length: 400 }, (_, n) => ({ item: n })),
+    );
+    assert.ok(Math.max(...sizes) > 1, `sizes: ${sizes}`);
+    assert.is(
+      sizes.reduce((sum, size) => sum + size),
+      800,
+    );
+    assert.is(pool.stats().completed, 800);
+  });
+
+  test(`${name}: an item that cannot be carried, in or out, fails by itself, and large or shared ones go by themselves`, async () => {
+    const pool = newPool({ threads: 2 });
+    const shared = new Int32Array(new SharedArrayBuffer(4));
+    const odd = (n: number): unknown =>
+      [() => n, 'x'.repeat(100_000), shared, { unclonable: true }, { moves: new Uint8Array(9) }][(n / 7) % 5];
+    const item = (n: number): unknown => (n % 7 === 0 ? odd(n) : n);
+    for (let round = 0; round < 2; round++) {
+      const results = (await batched(pool, item, name)) as { item: unknown }[];
+      const kept = Array.from({ length: 400 }, (_, n) => n).filter((n) => n % 35 !== 0 && n % 35 !== 21);
+      assert.is(results.length, kept.length);
+      kept.forEach((n, at) => {
+        if (n % 7 !== 0) assert.is(results[at]?.item, n);
+      });
+    }
+  });
+}
+
+test('a thread that dies in a batch fails what it had begun, and the rest runs elsewhere', async () => {
+  const pool = newPool({ threads: 2 });
+  const items = Array.from({ length: 3000 }, (_, n) => n);
+  for (let round = 0; round < 3; round++) {
+    const results = await toArray(pool.map(items, { name: 'dieAt1000', inFlight: 400, errors: 'skip' }));
+    assert.ok(results.length < 3000 && results.length > 3000 - 130, `${results.length}`);
+    assert.is(new Set(results).size, results.length);
+  }
+});
+
 const bad: [string, unknown, object, RegExp][] = [
   ['a source that is no iterable', 5, {}, /^TypeError: source must be an iterable or an async iterable: got 5$/],
   ['null', null, {}, /^TypeError: source must be .*: got null$/],
   ['inFlight 0', [], { inFlight: 0 }, /^RangeError: inFlight must be an integer from 1 to 9007199254740991: got 0$/],
   ['inFlight 1.5', [], { inFlight: 1.5 }, /^RangeError: inFlight .*: got 1.5$/],
+  ["errors 'ignore'", [], { errors: 'ignore' }, /^TypeError: errors must be one of stop, skip, collect: got "ignore"$/],
   ["ordered 'yes'", [], { ordered: 'yes' }, /^TypeError: ordered must be a boolean: got "yes"$/],
   ['name 1', [], { name: 1 }, /^TypeError: name must be a string of at least one character: got 1$/],
   ['signal 1', [], { signal: 1 }, /^TypeError: signal must be an AbortSignal: got 1$/],

@@ -279,7 +279,7 @@ export const NO_TASK = -1;
 export const TASK_NAMES = 64; // names of functions; each is one length byte, then UTF-8
 export const TASK_NAME_BYTES = 64;
 export const TASK_NAME = 0; // record: the place of the function's name in that list,
-export const TASK_ALONE = 4; // 1 when its thread shall run nothing else meanwhile,
+export const TASK_MODE = 4; // of the bits below,
 export const TASK_STATE = 8; // of the states below,
 export const TASK_FORM = 12; // and forms: of the payload, then of the result
 export const TASK_LENGTH = 16; // its bytes
@@ -289,8 +289,13 @@ export const TASK_STATUS = 28; // of those below; when it is not NOT_ENDED the t
 export const TASK_BEGAN = 32; // 64 bits: when, in ms
 export const TASK_ENDED = 40;
 export const TASK_NUMBER = 48;
+export const TASK_PROGRESS = 56; // of many items: how many the thread has begun
 export const TASK_DATA = 64;
 export const TASK_BYTES = 256;
+
+// Mode of a task
+export const TASK_ALONE = 1; // its thread shall run nothing else meanwhile
+export const TASK_MANY = 2; // the payload is a list, and the function runs on each of its items
 
 // State of a task: the lower bits; above them the place of the thread that began it
 export const TASK_FREE = 0;

@@ -62,10 +62,12 @@ export interface MapOptions {
   /** Results in the order of the source, which is the default, or as they come. */
   ordered?: boolean | undefined;
   /**
-   * Most items that are taken from the source and not yet given out, 1 or more; by default 4 for each task that the
+   * Most items that are taken from the source and not yet given out, 1 or more; by default 64 for each task that the
    * threads run at once.
    */
   inFlight?: number | undefined;
+  /** What the error of a task does: it ends the iteration, which is the default, leaves the item out, or is told in the end. */
+  errors?: 'stop' | 'skip' | 'collect' | undefined;
   /** Its abort ends the iteration with `signal.reason`. */
   signal?: AbortSignal | undefined;
   /** Whether the abort ends the threads of the tasks that run; false by default. */

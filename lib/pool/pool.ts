@@ -5,7 +5,7 @@ import { Region, threadEnded } from '../memory/region.ts';
 import type { PoolSnapshot } from '../memory/snapshot.ts';
 import { requireSignal, type WaitOptions } from '../memory/wait.ts';
 import { Deadline, within } from './deadline.ts';
-import { flow } from './map.ts';
+import { type ErrorPolicy, flow, type Outcome } from './map.ts';
 import {
   type AnyModule,
   type Args,
@@ -22,10 +22,19 @@ import {
   type TaskName,
 } from './options.ts';
 import { Posted } from './posted.ts';
+import type { Batch } from './table.ts';
 import { Thread } from './thread.ts';
-import type { Carrier, Listener, PoolTimes, Task, Threads } from './threads.ts';
+import { type Carrier, type Listener, NoBatch, type PoolTimes, type Task, type Threads } from './threads.ts';
 import { Transport } from './transport.ts';
 import { type Boot, type Call, entry } from './worker.ts';
+
+/** Items of `map` that are under way by default, for each task that the threads run at once. */
+const IN_FLIGHT = 64;
+/** Items that go to a thread together, at the most. */
+const MOST_IN_BATCH = 64;
+const ERROR_POLICIES: readonly ErrorPolicy[] = ['stop', 'skip', 'collect'];
+
+type EachOptions = Required<Pick<RunOptions, 'name' | 'signal' | 'terminate'>> & { name: string; terminate: boolean };
 
 /** `pool.stats()`: true at some instant during the call. */
 export interface PoolStats {
@@ -105,8 +114,7 @@ export class Pool<M = AnyModule> {
     const listener: Listener = {
       settled: (fulfilled) => {
         this.#pending--;
-        if (fulfilled) this.#completed++;
-        else this.#failed++;
+        this.#count(fulfilled);
         if (this.#drains.length > 0) this.#settled();
       },
       idle: () => this.#settled(),
@@ -172,7 +180,13 @@ export class Pool<M = AnyModule> {
    * while the consumer is busy.
    *
    * Results come in the order of the source, or with `ordered: false` as they are ready. An error, of a task or of the
-   * source, ends the iteration at its place, after the results before it; further errors behind it are dropped.
+   * source, ends the iteration at its place, after the results before it; further errors behind it are dropped. With
+   * `errors: 'skip'` an item whose task fails has no result, and the iteration goes on; with `'collect'` it goes on as well,
+   * and throws an `AggregateError` of all of them after the last result. An error of the source always ends it.
+   *
+   * While threads are busy, small items gather and go together, for as much as a millisecond of work; a thread that has
+   * nothing to do gets the next item at once. When a thread dies, the items that it had begun fail, and no others.
+   *
    * Whenever the iteration ends, also by `break`, the source is closed and the tasks that run are awaited first, so
    * that nothing of it goes on. An abort ends it at once, as in `run`.
    *
@@ -193,10 +207,12 @@ export class Pool<M = AnyModule> {
     options: MapOptions = {},
   ): AsyncGenerator<unknown, void, undefined> {
     const { maxThreads, options: passed } = this.#carrier.threads.piscina;
+    const places = maxThreads * passed.concurrentTasksPerWorker;
     const {
       name = 'default',
       ordered = true,
-      inFlight = 4 * maxThreads * passed.concurrentTasksPerWorker,
+      errors = 'stop',
+      inFlight = IN_FLIGHT * places,
       signal,
       terminate = false,
     } = options;
@@ -205,11 +221,55 @@ export class Pool<M = AnyModule> {
     requireInteger('inFlight', inFlight, 1, Number.MAX_SAFE_INTEGER);
     requireSignal(signal);
     requireBoolean('ordered', ordered);
+    if (!ERROR_POLICIES.includes(errors))
+      throw new TypeError(`errors must be one of ${ERROR_POLICIES.join(', ')}: got ${show(errors)}`);
     if (!isIterable(source))
       throw new TypeError(`source must be an iterable or an async iterable: got ${show(source)}`);
     if (this.#closed) throw new ClosedError(`pool ${this.name}`);
+    const perform = (items: readonly unknown[]) => this.#runEach(items, { name, signal, terminate });
+    const most = this.#carrier.takesMany ? MOST_IN_BATCH : 1;
+    return flow(source, perform, { ordered, inFlight, errors, signal, places, most });
+  }
+
+  /** Runs one function on each item; never rejects. */
+  async #runEach(items: readonly unknown[], options: EachOptions): Promise<readonly Outcome<unknown>[]> {
+    if (items.length > 1 && !this.#closed && !options.signal?.aborted) return this.#runBatch(items, options);
+    return Promise.all(items.map((item) => this.#runOne(item, options)));
+  }
+
+  #runOne(item: unknown, options: EachOptions): Promise<Outcome<unknown>> {
     const run = this.run.bind(this) as (payload: unknown, options: RunOptions) => Promise<unknown>;
-    return flow(source, (item) => run(item, { name, signal, terminate }), { ordered, inFlight, signal });
+    return run(item, options).then(
+      (value) => ({ value }),
+      (reason) => ({ reason, fatal: this.#closed && reason instanceof ClosedError }),
+    );
+  }
+
+  async #runBatch(items: readonly unknown[], options: EachOptions): Promise<readonly Outcome<unknown>[]> {
+    const { name, signal, terminate } = options;
+    const what = this.#what(name);
+    const deadline = new Deadline(what, { signal });
+    this.#pending += items.length;
+    let outcomes: Outcome<unknown>[];
+    try {
+      const task = { name, what, payload: items, transferList: [], terminate, many: true, ...deadline };
+      const [values, failures] = (await this.#carrier.run(task)) as Batch;
+      outcomes = values.map((value) => ({ value }));
+      for (const [index, reason] of failures) outcomes[index] = { reason };
+    } catch (thrown) {
+      const { begun, reason } = thrown instanceof NoBatch ? thrown : { begun: items.length, reason: thrown };
+      outcomes = items.slice(0, begun).map(() => ({ reason }));
+    }
+    this.#pending -= items.length;
+    for (const outcome of outcomes) this.#count('value' in outcome);
+    this.#settled();
+    const rest = items.slice(outcomes.length).map((item) => this.#runOne(item, options));
+    return [...outcomes, ...(await Promise.all(rest))];
+  }
+
+  #count(fulfilled: boolean): void {
+    if (fulfilled) this.#completed++;
+    else this.#failed++;
   }
 
   /**

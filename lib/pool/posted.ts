@@ -50,6 +50,10 @@ export class Posted implements Carrier {
     return this.#threads;
   }
 
+  get takesMany(): boolean {
+    return false;
+  }
+
   get open(): number {
     return this.#open;
   }

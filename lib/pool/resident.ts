@@ -19,8 +19,11 @@ import {
   TASK_ENDED,
   TASK_FORM,
   TASK_LONG,
+  TASK_MANY,
+  TASK_MODE,
   TASK_NAME,
   TASK_PLACE_SHIFT,
+  TASK_PROGRESS,
   TASK_QUEUED,
   TASK_RESULT,
   TASK_STATUS,
@@ -33,7 +36,7 @@ import { AGAIN, spin } from '../memory/wait.ts';
 import { type Failure, pack, unpack } from './failure.ts';
 import { isMoved, MOVED_VALUE, transfersOf } from './message.ts';
 import { provideSignal } from './signal.ts';
-import { now, Table, type TableParts } from './table.ts';
+import { type Batch, now, Table, type TableParts } from './table.ts';
 
 /** What the pool says to a thread. */
 export type ToThread =
@@ -220,7 +223,7 @@ export class Resident {
 
   #begin(task: number): void {
     const record = this.#table.record(task);
-    const alone = this.#i32[(record + TASK_ALONE) >> 2] === 1;
+    const alone = this.#mode(record, TASK_ALONE);
     if (alone && this.#running > 0) {
       this.#held = task;
       return;
@@ -245,7 +248,7 @@ export class Resident {
       const run = this.#function(record);
       const payload = this.#table.read(record, TASK_LONG);
       this.#current = task;
-      result = run(payload);
+      result = this.#mode(record, TASK_MANY) ? this.#runMany(task, run, payload as unknown[]) : run(payload);
     } catch (thrown) {
       this.#fail(task, thrown);
       return;
@@ -264,7 +267,43 @@ export class Resident {
     const run = letter ? this.#workshop.find(letter.name) : this.#function(record);
     const payload = letter ? attach(letter.payload) : this.#table.read(record, TASK_LONG);
     this.#current = task;
-    return run(payload);
+    return this.#mode(record, TASK_MANY) ? this.#runMany(task, run, payload as unknown[]) : run(payload);
+  }
+
+  #mode(record: number, flag: number): boolean {
+    return ((this.#i32[(record + TASK_MODE) >> 2] as number) & flag) !== 0;
+  }
+
+  /** Runs the function on one item after another; a sync one without a turn of the event loop. */
+  #runMany(task: number, run: Callable, items: readonly unknown[], done: Many = new Many()): Many | Promise<Many> {
+    const progress = (this.#table.record(task) + TASK_PROGRESS) >> 2;
+    while (done.values.length < items.length && !this.#isAborted(task)) {
+      const index = done.values.length;
+      this.#i32[progress] = index + 1;
+      try {
+        const result = run(items[index]);
+        if (isThenable(result)) return this.#awaitOne(task, run, items, done, result);
+        done.values.push(result);
+      } catch (thrown) {
+        done.fail(thrown);
+      }
+    }
+    return done;
+  }
+
+  async #awaitOne(
+    task: number,
+    run: Callable,
+    items: readonly unknown[],
+    done: Many,
+    result: PromiseLike<unknown>,
+  ): Promise<Many> {
+    try {
+      done.values.push(await result);
+    } catch (thrown) {
+      done.fail(thrown);
+    }
+    return this.#runMany(task, run, items, done);
   }
 
   #fetch(task: number): Promise<Letter | undefined> {
@@ -300,7 +339,10 @@ export class Resident {
 
   #succeed(task: number, result: unknown): void {
     try {
-      if (!isMoved(result) && this.#written(this.#table.record(task), result)) this.#end(task, RETURNED);
+      const plain = result instanceof Many ? result.plain() : result;
+      const moves = result instanceof Many ? result.values.some(isMoved) : isMoved(result);
+      if (!moves && this.#written(this.#table.record(task), plain)) this.#end(task, RETURNED);
+      else if (result instanceof Many) this.#postMany(task, result);
       else this.#post(task, result);
     } catch (thrown) {
       this.#fail(task, thrown);
@@ -324,11 +366,32 @@ export class Resident {
   }
 
   #post(task: number, result: unknown): void {
-    const name =
-      this.#names.get(task) ?? this.#table.readName(this.#i32[(this.#table.record(task) + TASK_NAME) >> 2] as number);
-    const sent = this.#workshop.asMessage(result, name);
+    const sent = this.#workshop.asMessage(result, this.#nameOf(task));
     const value = isMoved(sent) ? (sent[MOVED_VALUE] as Shared<unknown>) : sent;
     this.#afterPrinting(() => this.#send({ ended: task, value }, isMoved(sent) ? transfersOf(sent) : []));
+  }
+
+  /** Results that no record carries: one that no message carries either fails by itself. */
+  #postMany(task: number, many: Many): void {
+    const transfers: Transferable[] = [];
+    const sent = new Many(many.failures);
+    for (const value of many.values) {
+      try {
+        const one = this.#workshop.asMessage(value, this.#nameOf(task));
+        if (isMoved(one)) transfers.push(...transfersOf(one));
+        sent.values.push(isMoved(one) ? one[MOVED_VALUE] : one);
+      } catch (thrown) {
+        sent.fail(thrown);
+      }
+    }
+    this.#afterPrinting(() =>
+      this.#send({ ended: task, value: sent.plain() as unknown as Shared<unknown> }, transfers),
+    );
+  }
+
+  #nameOf(task: number): string {
+    const place = (this.#table.record(task) + TASK_NAME) >> 2;
+    return this.#names.get(task) ?? this.#table.readName(this.#i32[place] as number);
   }
 
   #send(message: Extract<ToPool, { ended: number }>, transfers: readonly Transferable[] = []): void {
@@ -426,6 +489,26 @@ export class Resident {
     for (let next = receiveMessageOnPort(this.#port); next; next = receiveMessageOnPort(this.#port)) {
       this.#hear(next.message);
     }
+  }
+}
+
+/** What became of the items of one task, in their order. */
+class Many {
+  readonly values: unknown[] = [];
+  readonly failures: (readonly [number, Failure])[];
+
+  constructor(failures: readonly (readonly [number, Failure])[] = []) {
+    this.failures = [...failures];
+  }
+
+  /** The next item has failed. */
+  fail(thrown: unknown): void {
+    this.failures.push([this.values.length, pack(thrown)]);
+    this.values.push(undefined);
+  }
+
+  plain(): Batch {
+    return [this.values, this.failures];
   }
 }
 

@@ -56,6 +56,12 @@ export function now(): number {
 
 let scratch: Buffer | undefined;
 
+/** What a task of many items gives: their results, and by their index what those threw that failed. */
+export type Batch = readonly [
+  values: readonly unknown[],
+  failures: readonly (readonly [index: number, thrown: unknown])[],
+];
+
 /** What a thread needs to find the table; the queues cross as handles. */
 export interface TableParts {
   readonly offset: number;

@@ -15,8 +15,22 @@ export interface Task {
   readonly signal: AbortSignal | undefined;
   /** Whether it ends the thread of the function then. */
   readonly terminate: boolean;
+  /** The payload is a list, and the function runs on each of its items; then `run` gives a `Batch`. */
+  readonly many?: boolean;
   /** Called when the task has settled. */
   readonly clear?: () => void;
+}
+
+/** Why a task of many items gave nothing: it was not sent, since no record carries it all; or its thread died in one of them. */
+export class NoBatch {
+  /** How many items may have been run, and are not to be run again. */
+  readonly begun: number;
+  readonly reason: unknown;
+
+  constructor(begun: number, reason?: unknown) {
+    this.begun = begun;
+    this.reason = reason;
+  }
 }
 
 /** Milliseconds. */
@@ -31,6 +45,8 @@ export interface PoolTimes {
 export interface Carrier {
   /** Rejects with what the function threw, or with the reason why it was not run or not ended. */
   run(task: Task): Promise<unknown>;
+  /** Whether it can run tasks of many items. */
+  readonly takesMany: boolean;
   /** Tasks that no thread has begun. */
   readonly queued: number;
   /** Threads that run nothing. */
@@ -47,7 +63,7 @@ export interface Carrier {
 
 /** What a carrier tells its pool. */
 export interface Listener {
-  /** A task has settled. */
+  /** A task has settled that was not of many items. */
   settled(fulfilled: boolean): void;
   /** Nothing is open just now. */
   idle(): void;

@@ -27,10 +27,13 @@ import {
   TASK_FORM,
   TASK_FREE,
   TASK_LONG,
+  TASK_MANY,
+  TASK_MODE,
   TASK_NAME,
   TASK_NAMES,
   TASK_PHASE,
   TASK_PLACE_SHIFT,
+  TASK_PROGRESS,
   TASK_QUEUED,
   TASK_RESULT,
   TASK_STATE,
@@ -46,10 +49,11 @@ import { type Failure, isFailure, pack, unpack } from './failure.ts';
 import { isMoved, MOVED_VALUE, sendable, transfersOf, whyNotMovable } from './message.ts';
 import { notRun, threadDied, warnOfStray } from './posted.ts';
 import type { Residence, ToPool, ToThread } from './resident.ts';
-import { now, Table } from './table.ts';
+import { type Batch, now, Table } from './table.ts';
 import {
   type Carrier,
   type Listener,
+  NoBatch,
   type PiscinaOptions,
   type PoolTimes,
   type Task,
@@ -72,6 +76,8 @@ export interface TaskEnd {
   readonly pool: string;
   /** The function. */
   readonly name: string;
+  /** More than 1 for a batch of `pool.map`. */
+  readonly items: number;
   readonly fulfilled: boolean;
   /** Milliseconds from `run` until a thread began it, and from there to its end; absent with `recordTiming: false`. */
   readonly waitTime?: number;
@@ -157,6 +163,11 @@ export class Transport implements Carrier {
     this.#residents = new Array(maxThreads).fill(undefined);
     this.#turnstile = new Turnstile(Table.countFor(region));
     if (options.recordTiming !== false) this.#times = { run: createHistogram(), wait: createHistogram() };
+  }
+
+  /** With several tasks at the same time in a thread, a batch would keep its items from being among them. */
+  get takesMany(): boolean {
+    return this.#places === 1;
   }
 
   get open(): number {
@@ -261,16 +272,21 @@ export class Transport implements Carrier {
     return table;
   }
 
-  #write(table: Table, number: number, { name, payload, transferList, terminate, what }: Task): void {
+  #write(table: Table, number: number, task: Task): void {
+    const { name, payload, transferList, terminate, many } = task;
     const record = table.record(number);
     const { i32 } = table.region;
     let place = this.#names.get(name);
     if (place === undefined) place = this.#place(table, name);
     i32[(record + TASK_NAME) >> 2] = place;
-    i32[(record + TASK_ALONE) >> 2] = terminate ? 1 : 0;
+    i32[(record + TASK_MODE) >> 2] = (terminate ? TASK_ALONE : 0) | (many ? TASK_MANY : 0);
+    i32[(record + TASK_PROGRESS) >> 2] = 0;
     i32[(record + TASK_STATUS) >> 2] = NOT_ENDED;
     const fits = place >= 0 && transferList.length === 0 && !isMoved(payload);
-    if (!fits || !this.#carries(table, record, payload, what)) i32[(record + TASK_FORM) >> 2] = AS_MESSAGE;
+    if (!fits || !this.#carries(table, record, task)) {
+      if (many) throw new NoBatch(0);
+      i32[(record + TASK_FORM) >> 2] = AS_MESSAGE;
+    }
     i32[(record + TASK_STATE) >> 2] = TASK_QUEUED;
   }
 
@@ -283,10 +299,11 @@ export class Transport implements Carrier {
   }
 
   /** Whether the record carries the payload; if not, a message does. Throws TaskError when nothing can. */
-  #carries(table: Table, record: number, payload: unknown, what: string): boolean {
+  #carries(table: Table, record: number, { payload, many, what }: Task): boolean {
     try {
       return table.write(record, TASK_LONG, payload);
     } catch (error) {
+      if (many) throw new NoBatch(0);
       if (!(error instanceof CodecError)) throw error;
       const carried = sendable(payload);
       if ('refusal' in carried) throw notRun(what, carried.refusal);
@@ -389,8 +406,10 @@ export class Transport implements Carrier {
     if (!resident || !remains) return;
     for (const number of remains.begun) {
       const job = this.#jobs[number] as Job;
+      const reason = threadDied(job.task.what, cause);
+      const begun = this.#i32(number, TASK_PROGRESS);
       this.#release(number);
-      this.#settle(job, false, threadDied(job.task.what, cause));
+      this.#settle(job, false, job.task.many ? new NoBatch(begun, reason) : reason);
     }
     if (!resident.ready && remains.begun.length === 0) this.#failed(resident, cause);
     else this.#dismiss(resident);
@@ -518,6 +537,7 @@ export class Transport implements Carrier {
     try {
       value = (this.#table as Table).read((this.#table as Table).record(number), TASK_RESULT);
       if (status === THREW) value = unpack(attach(value as Shared<Failure>));
+      else if (job.task.many) value = unpackedBatch(value as Batch);
     } catch (reason) {
       fulfilled = false;
       value = reason;
@@ -528,6 +548,7 @@ export class Transport implements Carrier {
   }
 
   #measure(number: number, { since, task }: Job, fulfilled: boolean): void {
+    const items = task.many ? (task.payload as unknown[]).length : 1;
     const { f64 } = this.#region;
     const record = (this.#table as Table).record(number);
     let times: { waitTime: number; runTime: number } | undefined;
@@ -535,12 +556,14 @@ export class Transport implements Carrier {
       const began = f64[(record + TASK_BEGAN) >> 3] as number;
       const runTime = (f64[(record + TASK_ENDED) >> 3] as number) - began;
       const waitTime = began - since;
-      this.#times.run.record(nanoseconds(runTime));
-      this.#times.wait.record(nanoseconds(waitTime));
+      for (let item = 0; item < items; item++) {
+        this.#times.run.record(nanoseconds(runTime / items));
+        this.#times.wait.record(nanoseconds(waitTime));
+      }
       if (tasksChannel.hasSubscribers) times = { waitTime, runTime };
     }
     if (!tasksChannel.hasSubscribers) return;
-    tasksChannel.publish({ pool: this.#pool, name: task.name, fulfilled, ...times } satisfies TaskEnd);
+    tasksChannel.publish({ pool: this.#pool, name: task.name, items, fulfilled, ...times } satisfies TaskEnd);
   }
 
   #release(number: number): void {
@@ -568,7 +591,7 @@ export class Transport implements Carrier {
     job.task.clear?.();
     if (fulfilled) job.resolve(value);
     else job.reject(value);
-    this.#listener.settled(fulfilled);
+    if (!job.task.many) this.#listener.settled(fulfilled);
   }
 
   #refuse(job: Job, reason: unknown): void {
@@ -625,7 +648,7 @@ export class Transport implements Carrier {
     if (!('ended' in message)) return;
     const number = message.ended;
     const job = this.#jobs[number] as Job;
-    const { fulfilled, value } = opened(message);
+    const { fulfilled, value } = opened(message, job.task.many);
     if (!job.settled) this.#measure(number, job, fulfilled);
     this.#release(number);
     this.#settle(job, fulfilled, value);
@@ -644,9 +667,15 @@ export class Transport implements Carrier {
   }
 }
 
-function opened(message: Extract<ToPool, { ended: number }>): { fulfilled: boolean; value: unknown } {
+/** A batch with the errors of its items as they were thrown. */
+function unpackedBatch([values, failures]: Batch): Batch {
+  return [values, failures.map(([index, failure]) => [index, unpack(attach(failure as Shared<Failure>))])];
+}
+
+function opened(message: Extract<ToPool, { ended: number }>, many = false): { fulfilled: boolean; value: unknown } {
   try {
-    if ('value' in message) return { fulfilled: true, value: attach(message.value) };
+    const value = 'value' in message ? attach(message.value) : undefined;
+    if ('value' in message) return { fulfilled: true, value: many ? unpackedBatch(value as Batch) : value };
     return { fulfilled: false, value: unpack(attach({ failure: message.failure } as Shared<Failure>)) };
   } catch (value) {
     return { fulfilled: false, value };

@@ -29,6 +29,28 @@ export async function squareLater(n: number): Promise<number> {
   return n * n;
 }
 
+export function failOnThird(n: number): number {
+  if (n % 3 === 2) throw new RangeError(`third: ${n}`);
+  return n;
+}
+
+export function dieAt1000(n: number): number {
+  if (n === 1000) process.exit(3);
+  return n;
+}
+
+/** Gives each item back, in a way that depends on it. */
+export function each(item: unknown): unknown {
+  const { unclonable: bad, moves } = Object(item);
+  if (bad) return { item: () => {} };
+  return moves ? move(moves) : { item };
+}
+
+export async function eachLater(item: unknown): Promise<unknown> {
+  await turn();
+  return each(item);
+}
+
 export function thread(): number {
   return threadId;
 }
