@@ -28,6 +28,8 @@ import { type Carrier, type Listener, NoBatch, type PoolTimes, type Task, type T
 import { Transport } from './transport.ts';
 import { type Boot, type Call, entry } from './worker.ts';
 
+/** Where piscina starts a thread: see entry.cts. */
+const PISCINA_ENTRY: string = new URL('./entry.cjs', import.meta.url).href;
 /** Items of `map` that are under way by default, for each task that the threads run at once. */
 const IN_FLIGHT = 64;
 /** Items that go to a thread together, at the most. */
@@ -110,7 +112,7 @@ export class Pool<M = AnyModule> {
     this.#module = url.href;
     this.#region = region ?? Region.current;
     this.#workerData = share(workerData);
-    const all = { ...passed, filename: entry, workerData: this.#boot() };
+    const all = { ...passed, filename: PISCINA_ENTRY, workerData: this.#boot() };
     const listener: Listener = {
       settled: (fulfilled) => {
         this.#pending--;

@@ -27,7 +27,7 @@ import { type Residence, Resident, type Workshop } from './resident.ts';
 // What runs in each thread of a pool: piscina loads this file and not the user's module, so that a module that does not
 // load is the failure of a task (piscina would leave the queue waiting), and so that errors arrive whole.
 
-/** The address of this file, whatever its extension: the pool starts its threads from it. */
+/** The address of this file, whatever its extension: `spawn` starts its threads from it, and piscina by way of entry.cts. */
 export const entry: string = import.meta.url;
 
 /** One call of a function of the worker module. */
