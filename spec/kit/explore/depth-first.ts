@@ -20,6 +20,8 @@ export class DepthFirst {
   readonly #deadline: number;
   readonly #fault: Fault | undefined;
   readonly #seen = new Map<number, number>();
+  readonly #path: number[] = []; // keys of the states of the run, by their depth,
+  readonly #depths = new Map<number, number>(); // and the other way round
   readonly #forks: Fork[] = []; // kept beyond `#depth`, for their checkpoints
   #depth = 0;
   #left: number; // preemptions
@@ -65,9 +67,21 @@ export class DepthFirst {
     const beside = this.#most === Number.POSITIVE_INFINITY ? 0 : last;
     const key = this.#fault === 'is blind for threads' ? this.#machine.contents.key : this.#machine.key(beside);
     const left = this.#seen.get(key);
-    if (left !== undefined && left >= this.#left && this.#fault !== 'uncached') return false;
+    const depth = this.#machine.schedule.length;
+    if (left !== undefined && left >= this.#left && this.#fault !== 'uncached') {
+      if (this.#isOnPath(key, depth) && last < THREADS) this.#machine.spin(last);
+      return false;
+    }
     this.#seen.set(key, this.#left);
+    this.#path[depth] = key;
+    this.#depths.set(key, depth);
     return true;
+  }
+
+  /** Whether the run has come in a circle: of such states the one that is seen first is on the path of the others. */
+  #isOnPath(key: number, depth: number): boolean {
+    const at = this.#depths.get(key) ?? depth;
+    return at < depth && this.#path[at] === key;
   }
 
   #fork(options: readonly number[]): void {

@@ -9,19 +9,24 @@ import {
   REGION_THREADS_AT,
   REGION_UNITS,
   REGION_WORDS,
+  THREAD_BATCH,
+  THREAD_BYTES,
   THREAD_CLAIM,
+  THREAD_GENERATION,
   THREAD_MAIL,
   THREAD_PARK,
+  THREAD_WAIT_OBJECT,
+  THREAD_WAIT_TICKET,
 } from '../../../lib/kernel/layout.ts';
 import { LOCALS_BYTES } from './instrument.ts';
 
 /** Virtual threads at the most, the one that repairs included. */
 export const THREADS = 8;
 const PAGE = 65536;
-const RECORD = 256; // of a thread: its batch has room for 8 payloads here
-const STACK = 1024; // bytes, where asyncify keeps a thread's locals while it is not running
-const STACKS_AT = REGION_BYTES + THREADS * RECORD;
-const OBJECTS_AT = STACKS_AT + THREADS * STACK;
+const BATCH_BYTES = 64; // of a thread's record: its batch has room for 8 payloads here
+const STACK_AT = THREAD_BATCH + BATCH_BYTES; // in the rest of it asyncify keeps a thread's locals while it is not running
+const STACK = 1024; // bytes
+const OBJECTS_AT = REGION_BYTES + THREADS * THREAD_BYTES;
 
 /** What a word is to the threads. */
 export const SHARED = 0; // each access is a step
@@ -54,17 +59,34 @@ export class Ground {
       const record = this.record(slot);
       this.set(record + THREAD_CLAIM, slot + 1);
       this.name({ name: `park word ${slot}`, at: record + THREAD_PARK, bytes: 4 });
-      this.roles.fill(PRIVATE + slot, (record + THREAD_MAIL) >> 2, (record + RECORD) >> 2);
+      this.roles.fill(PRIVATE + slot, (record + THREAD_MAIL) >> 2, (record + STACK_AT) >> 2);
+      this.roles.fill(SHARED, (record + THREAD_WAIT_OBJECT) >> 2, (record + THREAD_BATCH) >> 2);
+    }
+  }
+
+  /** The region has so many slots, and only the thread in slot `repairer` writes the claims on them. */
+  slots(count: number, repairer: number): void {
+    this.set(REGION_THREADS, count);
+    for (let slot = 0; slot < THREADS; slot++) {
+      for (const at of [THREAD_CLAIM, THREAD_GENERATION]) this.roles[(this.record(slot) + at) >> 2] = PRIVATE + repairer;
+    }
+  }
+
+  /** Nobody looks at what the threads publish of their waits. */
+  withoutWaits(repairer: number): void {
+    for (let slot = 0; slot < THREADS; slot++) {
+      const at = this.record(slot) + THREAD_WAIT_TICKET;
+      this.roles.fill(PRIVATE + repairer, at >> 2, (at + 8) >> 2);
     }
   }
 
   record(slot: number): number {
-    return REGION_BYTES + slot * RECORD;
+    return REGION_BYTES + slot * THREAD_BYTES;
   }
 
   /** Where asyncify keeps the locals of a thread, its globals before them. */
   stack(slot: number): { locals: number; start: number; end: number } {
-    const locals = STACKS_AT + slot * STACK;
+    const locals = this.record(slot) + STACK_AT;
     return { locals, start: locals + LOCALS_BYTES, end: locals + STACK };
   }
 
@@ -100,6 +122,10 @@ export class Ground {
 
   shared(at: number, bytes: number): void {
     this.roles.fill(SHARED, at >> 2, (at + bytes) >> 2);
+  }
+
+  private(at: number, bytes: number, slot: number): void {
+    this.roles.fill(PRIVATE + slot, at >> 2, (at + bytes) >> 2);
   }
 
   name(field: Field): void {

@@ -48,6 +48,8 @@ export interface Scenario {
   /** Lays out the memory. */
   readonly setup: (machine: Machine) => Cast;
   readonly kills?: number;
+  /** A thread dies in a call of the kernel where V8 looks whether it is to end, and not before each access. */
+  readonly diesAtGuards?: boolean;
   readonly timeouts?: number;
 }
 
@@ -64,13 +66,15 @@ export interface Checkpoint {
 
 const LONG_CALL = 150; // steps of one call of the kernel, after which it counts as spinning
 const LONG_RUN = 2000; // steps of a run
-const REPAIRER = THREADS - 2; // slot of the thread that repairs
+export const REPAIRER: number = THREADS - 2; // slot of the thread that repairs
 const SOLOIST = THREADS - 1; // slot of the one that looks at outcomes
 
 export class Failure extends Error {}
 
 export class Machine {
   readonly ground: Ground = new Ground();
+  /** Names of all that the kernel exports. */
+  readonly operations: readonly string[];
   readonly threads: VirtualThread[] = [];
   readonly contents: Hash = new Hash();
   /** Choices so far. */
@@ -95,6 +99,7 @@ export class Machine {
 
   constructor(instrumented: Instrumented, scenario: Scenario, mutant = 0) {
     this.#scenario = scenario;
+    this.operations = instrumented.operations;
     const isStep = (thread: VirtualThread): boolean => !this.#isFree && this.#isShared(thread);
     for (let slot = 0; slot < THREADS; slot++) {
       this.threads.push(new VirtualThread(this.ground, instrumented, slot, isStep, mutant));
@@ -156,7 +161,10 @@ export class Machine {
   }
 
   #addKills(options: number[]): void {
-    for (const { slot, state } of this.threads) if (state === READY || state === ASLEEP) options.push(KILL + slot);
+    for (const { slot, state, access, isGuarded } of this.threads) {
+      const isBetween = access.act !== 'none' && !isGuarded && this.#scenario.diesAtGuards;
+      if (state === ASLEEP || (state === READY && !isBetween)) options.push(KILL + slot);
+    }
   }
 
   /** Nobody can go on. */
@@ -188,6 +196,7 @@ export class Machine {
     this.kills--;
     this.dead = thread;
     thread.state = DEAD;
+    thread.forget();
     const { repair } = this.#cast;
     if (!repair) return;
     const repairer = this.threads[REPAIRER] as VirtualThread;
@@ -209,11 +218,6 @@ export class Machine {
   #makeAccess(thread: VirtualThread): void {
     const { act, atomic, address, size } = thread.access;
     this.#tell(thread, `${atomic ? 'atomic' : 'plain'} ${act} of`, address);
-    thread.seen.add(address);
-    if (act !== 'store' && act !== 'fill') {
-      thread.seen.add(this.ground.get(address));
-      if (size === 8) thread.seen.add(this.ground.get(address + 4));
-    }
     if (++thread.steps > LONG_CALL) throw new Failure(`thread ${thread.slot} spins in ${callOf(thread)}`);
     const made = this.clocks ? { ...thread.access } : undefined;
     const wrote = act !== 'load' && this.#writing(address, size, () => thread.resume());
@@ -322,6 +326,17 @@ export class Machine {
     }
   }
 
+  /** Lets a thread that has come back to a state go on alone. Throws Failure when it never leaves its call. */
+  spin(choice: number): void {
+    const thread = this.threads[choice] as VirtualThread;
+    const { notes, answers } = thread;
+    for (let steps = 0; thread.state === READY && thread.access.act !== 'none'; steps++) {
+      if (thread.answers !== answers || thread.notes !== notes) return;
+      if (steps > LONG_CALL) throw new Failure(`thread ${thread.slot} spins in ${callOf(thread)}`);
+      this.perform(choice);
+    }
+  }
+
   checkpoint(into?: Checkpoint): Checkpoint {
     const saved = into ?? {
       memory: this.ground.save(),
@@ -360,11 +375,10 @@ export class Machine {
     hash.copy(this.contents);
     hash.add(this.timeouts);
     hash.add(beside);
-    for (const { state, seen, before, listening } of this.threads) {
-      const known = state === DEAD ? before : seen;
+    for (const { state, seen, listening } of this.threads) {
       hash.add(state + 8 * listening);
-      hash.add(known.low);
-      hash.add(known.high);
+      hash.add(seen.low);
+      hash.add(seen.high);
     }
     return hash.key;
   }

@@ -6,6 +6,7 @@ import { HAND, THREAD_PARK, WAKE } from '../../../lib/kernel/layout.ts';
 import type { Kernel } from '../../../lib/memory/kernel.ts';
 import type { Ground } from './ground.ts';
 import { THREADS } from './ground.ts';
+import type { Classes } from './stage.ts';
 import { LATE, type Request } from './thread.ts';
 
 /** A part of a program, and what comes of it. */
@@ -60,6 +61,10 @@ export interface Protocol {
   /** A repair that does not touch the futex of who was told to wake. */
   readonly repairParked?: boolean;
   readonly noRepair?: boolean;
+  /** Of a scenario that plays what ships: classes with a change. */
+  readonly classes?: Partial<Classes>;
+  /** The same: calls of the kernel that are left out, and what they answer. */
+  readonly dropped?: Readonly<Record<string, number>>;
 }
 
 /** One thread's sleep: the blocking half of `Parker`. */

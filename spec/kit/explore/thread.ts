@@ -10,9 +10,17 @@ import type { Ground } from './ground.ts';
 import { Hash } from './hash.ts';
 import type { Instrumented } from './instrument.ts';
 
+type Argument = number | bigint;
+
 /** What a program asks for; all but `peek` and `note` are steps, a `call` one for each access. */
 export type Request =
-  | { readonly kind: 'call'; readonly name: keyof Kernel; readonly args: readonly number[] }
+  | {
+      readonly kind: 'call';
+      readonly name: keyof Kernel;
+      readonly args: readonly Argument[];
+      /** After it the thread is as one that has seen just this: see stage.ts. */
+      readonly becomes?: readonly number[];
+    }
   /** Atomics.wait for PARKED: WOKEN, LATE, or CHANGED when the word was another. */
   | { readonly kind: 'sleep'; readonly word: number; readonly timed: boolean }
   /** Atomics.waitAsync for PARKED: 1, or 0 when the word was another. */
@@ -35,10 +43,19 @@ export type Request =
 export interface Note {
   readonly what: string;
   readonly value: number;
+  /** Called at that instant; throws Failure. */
+  readonly check?: () => void;
+}
+
+/** Acts one after another: of one that has ended, nothing but what it noted counts any more. */
+export interface Script {
+  readonly acts: number;
+  /** What the act asks for next; it was given the answers from index `from` on. */
+  after(act: number, answers: readonly number[], from: number): Request | undefined;
 }
 
 /** May hold no state outside of itself. */
-export type Program = Generator<Request, void, number>;
+export type Program = Generator<Request, void, number> | Script;
 
 /** What a sleep says. */
 export const WOKEN = 1;
@@ -71,10 +88,16 @@ export interface Saved {
   state: number;
   request: Request | undefined;
   steps: number;
+  /** Whether V8 may have ended it where it is, in the call. */
+  isGuarded: boolean;
   /** NONE, PENDING, FULFILLED. */
   listening: number;
   answers: number;
   notes: number;
+  /** Which of its acts it plays, */
+  act: number;
+  /** and the first answer that is for it. */
+  from: number;
 }
 
 interface Exports extends Record<string, unknown> {
@@ -84,7 +107,7 @@ interface Exports extends Record<string, unknown> {
   asyncify_stop_rewind(): void;
 }
 
-type Operation = (...args: readonly number[]) => number | undefined;
+type Operation = (...args: readonly Argument[]) => number | bigint | undefined;
 
 const POISON = 0x55555555; // what the kernel's globals hold when a call begins
 
@@ -92,7 +115,7 @@ export class VirtualThread implements Saved {
   readonly slot: number;
   readonly record: number;
   readonly access: Access = { act: 'none', atomic: false, address: 0, size: 0 };
-  /** What it saw since it began: its locals follow from that. */
+  /** What it got from its calls, and the locals of the one that it is in: all that decides how it goes on. */
   readonly seen: Hash = new Hash();
   /** The same at the beginning of the call it is in. */
   readonly before: Hash = new Hash();
@@ -100,11 +123,15 @@ export class VirtualThread implements Saved {
   request: Request | undefined;
   /** Steps of the call it is in. */
   steps = 0;
+  isGuarded = false;
+  act = 0;
+  from = 0;
   listening: number = NONE;
   readonly said: Note[] = [];
   readonly #exports: Exports;
   readonly #i32: Int32Array;
   readonly #stack: { locals: number; start: number; end: number };
+  readonly #globals: number; // bytes
   readonly #answers: number[] = [];
   #write: () => Program = () => {
     throw new Error('no program');
@@ -117,7 +144,7 @@ export class VirtualThread implements Saved {
   /** `isStep` is asked at each access, whether it is one that others can see. */
   constructor(
     ground: Ground,
-    { module, sites }: Instrumented,
+    { module, sites, globals }: Instrumented,
     slot: number,
     isStep: (thread: VirtualThread) => boolean,
     mutant: number,
@@ -126,6 +153,7 @@ export class VirtualThread implements Saved {
     this.record = ground.record(slot);
     this.#i32 = ground.i32;
     this.#stack = ground.stack(slot);
+    this.#globals = globals;
     const { access } = this;
     const hook = (site: number, base: number, length: number): void => {
       if (this.#isResumed) {
@@ -140,7 +168,10 @@ export class VirtualThread implements Saved {
       access.size = act === 'fill' ? length : size;
       if (isStep(this)) this.#leave();
     };
-    const env = { memory: ground.memory, hook, mutant, locals: this.#stack.locals };
+    const guard = (): void => {
+      this.isGuarded = true;
+    };
+    const env = { memory: ground.memory, hook, guard, mutant, locals: this.#stack.locals };
     this.#exports = new WebAssembly.Instance(module, { env } as never).exports as Exports;
   }
 
@@ -158,10 +189,21 @@ export class VirtualThread implements Saved {
     this.#program = undefined;
     this.#answers.length = 0;
     this.said.length = 0;
+    this.act = 0;
+    this.from = 0;
     this.listening = NONE;
     this.seen.reset();
     this.before.reset();
     this.#advance();
+  }
+
+  /** It is dead: what it noted counts, and in which call it was. */
+  forget(): void {
+    this.seen.reset();
+    for (const { value } of this.said) this.seen.add(value);
+    const { request } = this;
+    for (const letter of request?.kind === 'call' ? request.name : '') this.seen.add(letter.charCodeAt(0));
+    this.seen.add(this.access.address);
   }
 
   /** Goes on after a step that was no access of the kernel. */
@@ -175,16 +217,17 @@ export class VirtualThread implements Saved {
   resume(): void {
     if (this.request?.kind !== 'call') return;
     this.#isLeft = false;
+    this.isGuarded = false;
     this.#isResumed = true;
     this.#exports.asyncify_start_rewind(this.#stack.start);
     const result = (this.#exports[this.request.name] as Operation)();
-    if (this.#isLeft) this.#exports.asyncify_stop_unwind();
+    if (this.#isLeft) this.#hold();
     else this.#returned(result);
   }
 
   /** Runs a call at once, none of whose accesses is a step. */
-  solo(name: keyof Kernel, ...args: readonly number[]): number {
-    return this.#begin(name, args) ?? 0;
+  solo(name: keyof Kernel, ...args: readonly Argument[]): number {
+    return Number(this.#begin(name, args) ?? 0);
   }
 
   /** Back to an earlier point of the same run. */
@@ -195,10 +238,14 @@ export class VirtualThread implements Saved {
     this.state = saved.state;
     this.request = saved.request;
     this.steps = saved.steps;
+    this.isGuarded = saved.isGuarded;
+    this.act = saved.act;
+    this.from = saved.from;
     this.listening = saved.listening;
     this.said.length = saved.notes;
     this.#answers.length = saved.answers;
-    if (this.#told > saved.answers) this.#program = undefined;
+    const isAhead = this.#told > saved.answers;
+    if (isAhead && this.#program && !('after' in this.#program)) this.#program = undefined;
   }
 
   #advance(): void {
@@ -228,8 +275,10 @@ export class VirtualThread implements Saved {
       this.#answers.push(value);
       return true;
     }
-    if (request.kind === 'note') this.said.push(request.note);
-    else if (request.kind === 'poke') this.#i32[request.address >> 2] = request.value;
+    if (request.kind === 'note') {
+      this.said.push(request.note);
+      request.note.check?.();
+    } else if (request.kind === 'poke') this.#i32[request.address >> 2] = request.value;
     else return false;
     this.#answers.push(0);
     return true;
@@ -239,34 +288,66 @@ export class VirtualThread implements Saved {
     if (this.#program === undefined) {
       this.#program = this.#write();
       this.#told = 0;
+      if ('after' in this.#program) return this.#play(this.#program);
       if (this.#answers.length === 0) return this.#program.next(0).value ?? undefined;
       this.#program.next(0);
     }
+    if ('after' in this.#program) return this.#play(this.#program);
     for (; this.#told < this.#answers.length - 1; this.#told++) this.#program.next(this.#answers[this.#told] as number);
     return this.#program.next(this.#answers[this.#told++] as number).value ?? undefined;
   }
 
-  #begin(name: keyof Kernel, args: readonly number[]): number | undefined {
+  #play(script: Script): Request | undefined {
+    for (; this.act < script.acts; this.act++) {
+      const request = script.after(this.act, this.#answers, this.from);
+      if (request) return request;
+      this.from = this.#answers.length;
+      this.seen.reset();
+      this.seen.add(this.act);
+      for (const { value } of this.said) this.seen.add(value);
+    }
+    return undefined;
+  }
+
+  #begin(name: keyof Kernel, args: readonly Argument[]): number | bigint | undefined {
     this.#isLeft = false;
     this.steps = 0;
     const { locals, start } = this.#stack;
     this.#i32.fill(POISON, locals >> 2, start >> 2);
     const result = (this.#exports[name] as Operation)(...args);
-    if (this.#isLeft) this.#exports.asyncify_stop_unwind();
+    if (this.#isLeft) this.#hold();
     return result;
   }
 
-  #returned(result: number | undefined): void {
+  #returned(result: number | bigint | undefined): void {
     this.#noteResult(result);
     this.#advance();
   }
 
   /** Of what it saw in a call only the result counts afterwards. */
-  #noteResult(result = 0): void {
-    this.seen.copy(this.before);
-    this.seen.add(result);
+  #noteResult(said: number | bigint = 0): void {
+    const result = Number(said);
+    const becomes = this.request?.kind === 'call' ? this.request.becomes : undefined;
+    if (becomes) {
+      this.seen.reset();
+      for (const value of becomes) this.seen.add(value);
+    } else {
+      this.seen.copy(this.before);
+      this.seen.add(result);
+    }
     this.#answers.push(result);
     this.access.act = 'none';
+  }
+
+  /** The call was left: its locals lie on asyncify's stack, those that matter still. */
+  #hold(): void {
+    this.#exports.asyncify_stop_unwind();
+    const { locals, start } = this.#stack;
+    const { seen } = this;
+    seen.copy(this.before);
+    seen.add(this.access.address);
+    for (let at = (start >> 2) + 2; at < (this.#i32[start >> 2] as number) >> 2; at++) seen.add(this.#i32[at] as number);
+    for (let at = locals >> 2; at < (locals + this.#globals) >> 2; at++) seen.add(this.#i32[at] as number);
   }
 
   #leave(): void {
@@ -288,7 +369,8 @@ function copyAccess(from: Access, to: Access): void {
 export function newSaved(): Saved {
   const access: Access = { act: 'none', atomic: false, address: 0, size: 0 };
   const [seen, before] = [new Hash(), new Hash()];
-  return { access, seen, before, state: ENDED, request: undefined, steps: 0, listening: NONE, answers: 0, notes: 0 };
+  const none = { request: undefined, steps: 0, isGuarded: false, listening: NONE, answers: 0, notes: 0, act: 0, from: 0 };
+  return { access, seen, before, state: ENDED, ...none };
 }
 
 export function save(thread: Saved, into: Saved): void {
@@ -298,7 +380,10 @@ export function save(thread: Saved, into: Saved): void {
   into.state = thread.state;
   into.request = thread.request;
   into.steps = thread.steps;
+  into.isGuarded = thread.isGuarded;
   into.listening = thread.listening;
   into.answers = thread.answers;
   into.notes = thread.notes;
+  into.act = thread.act;
+  into.from = thread.from;
 }
