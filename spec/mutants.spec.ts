@@ -2,9 +2,10 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Fault } from './kit/explore/depth-first.ts';
 import type { Instrumented } from './kit/explore/instrument.ts';
-import { equivalentProtocols, equivalents, type Mutant, mutants, protocols } from './kit/explore/mutants.ts';
-import { buildMutants } from './kit/explore/mutate.ts';
-import { type Plan, type Plans, plansUnder, standard } from './kit/explore/scenarios.ts';
+import { equivalentProtocols, equivalents, mutants, protocols } from './kit/explore/mutants.ts';
+import { buildMutants, type Mutant } from './kit/explore/mutate.ts';
+import type { Plan, Plans } from './kit/explore/plans.ts';
+import { plansUnder, standard } from './kit/explore/scenarios.ts';
 import { explore, type Report } from './kit/explore/search.ts';
 import { shippedKernel } from './kit/explore/shipped.ts';
 

@@ -144,20 +144,24 @@ export function lockAbandon(m: usize, held: i32): i32 {
 
 /** The thread `owner` is gone: OWNER_DIED when it held the lock, otherwise DONE. All waiters must look again. */
 export function lockBury(m: usize, owner: i32): i32 {
+  return leaveBehind(m, owner, DEAD);
+}
+
+/** The same, when the lock guards nothing that could be half changed: it goes free in one step, and nobody learns of a death. */
+export function lockPardon(m: usize, owner: i32): void {
+  leaveBehind(m, owner, 0);
+}
+
+/** The lock of one who is gone belongs to `next`; a lock on its way, by the dead thread perhaps, to one that had left, is free. */
+function leaveBehind(m: usize, owner: i32, next: i32): i32 {
   atomic.cmpxchg<i32>(m, owner, 0, MUTEX_STARVING);
   while (true) {
     const seen = atomic.load<i32>(m, MUTEX_WORD);
-    const wasHanded = (seen & HANDED) !== 0; // by the dead thread perhaps, to one that had left and that it could not ask
+    const wasHanded = (seen & HANDED) !== 0;
     if (!wasHanded && (seen & OWNER) !== owner) return DONE;
-    if (atomic.cmpxchg<i32>(m, seen, (seen & STAMP) | (wasHanded ? 0 : DEAD), MUTEX_WORD) !== seen) continue;
+    if (atomic.cmpxchg<i32>(m, seen, (seen & STAMP) | (wasHanded ? 0 : next), MUTEX_WORD) !== seen) continue;
     return wasHanded ? DONE : OWNER_DIED;
   }
-}
-
-/** The lock of one who died guards nothing that could be half changed: it goes free. All waiters must look again. */
-export function lockPardon(m: usize): void {
-  const seen = atomic.load<i32>(m, MUTEX_WORD);
-  if ((seen & OWNER) === DEAD) atomic.cmpxchg<i32>(m, seen, seen & STAMP, MUTEX_WORD);
 }
 
 /** Whether the caller has it now, whose owner had died. */

@@ -79,12 +79,10 @@ export function rwBury(l: usize, slot: i32): i32 {
   atomic.store<i32>(line, READ_NO_TURN, READ_TURN);
   atomic.store<i32>(line, 0, READ_HELD);
   if (lockOwner(l) !== slot + 1) return DONE;
-  const inside = atomic.load<i32>(l, RW_STATE) === RW_WRITTEN;
+  if (atomic.load<i32>(l, RW_STATE) === RW_WRITTEN) return lockBury(l, slot + 1);
   // Publishes: that the bar is lifted. By: this store. Seen after: the load of the state in barred().
-  if (!inside) atomic.store<i32>(l, RW_OPEN, RW_STATE);
-  const said = lockBury(l, slot + 1);
-  if (inside || said === DONE) return said;
-  lockPardon(l);
+  atomic.store<i32>(l, RW_OPEN, RW_STATE);
+  lockPardon(l, slot + 1);
   return DONE;
 }
 

@@ -1,8 +1,11 @@
 /**
  * Value: one number that is read and changed in one step.
  *
- * Each operation is one atomic instruction, but for the sum of floating-point numbers: 1. load the bits 2. add 3. compare-
- * exchange the bits, or from 1.
+ * Each operation is one atomic instruction, but for the sum of floating-point numbers: 1. read the bits 2. add 3. compare-
+ * exchange the bits, or from 2 with those that it found.
+ *
+ * Bits that are to be a floating-point number are read by an instruction that changes nothing: of an atomic load whose result
+ * is reinterpreted, the optimizer makes a plain load of the other type, and a second load where the bits are used, too.
  *
  * Floating-point numbers are compared by their bits. Only one of the many NaNs is ever stored, so that NaN equals NaN; 0 and
  * -0 are two numbers.
@@ -48,7 +51,11 @@ function bits(n: f64): i64 {
 }
 
 export function valueLoadF64(v: usize): f64 {
-  return reinterpret<f64>(atomic.load<i64>(v, VALUE_WORD));
+  return reinterpret<f64>(bitsAt(v));
+}
+
+function bitsAt(v: usize): i64 {
+  return atomic.or<i64>(v, 0, VALUE_WORD);
 }
 
 export function valueStoreF64(v: usize, next: f64): void {
@@ -56,10 +63,12 @@ export function valueStoreF64(v: usize, next: f64): void {
 }
 
 export function valueAddF64(v: usize, n: f64): f64 {
+  let seen = bitsAt(v);
   while (true) {
-    const seen = atomic.load<i64>(v, VALUE_WORD);
     const before = reinterpret<f64>(seen);
-    if (atomic.cmpxchg<i64>(v, seen, bits(before + n), VALUE_WORD) === seen) return before;
+    const found = atomic.cmpxchg<i64>(v, seen, bits(before + n), VALUE_WORD);
+    if (found === seen) return before;
+    seen = found;
   }
 }
 

@@ -68,7 +68,8 @@ export class Ground {
   slots(count: number, repairer: number): void {
     this.set(REGION_THREADS, count);
     for (let slot = 0; slot < THREADS; slot++) {
-      for (const at of [THREAD_CLAIM, THREAD_GENERATION]) this.roles[(this.record(slot) + at) >> 2] = PRIVATE + repairer;
+      for (const at of [THREAD_CLAIM, THREAD_GENERATION])
+        this.roles[(this.record(slot) + at) >> 2] = PRIVATE + repairer;
     }
   }
 

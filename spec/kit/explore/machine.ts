@@ -16,7 +16,6 @@ import {
   ASLEEP,
   CHANGED,
   DEAD,
-  ENDED,
   FULFILLED,
   LATE,
   NONE,
@@ -128,7 +127,7 @@ export class Machine {
     this.dead = undefined;
     this.kills = this.#scenario.kills ?? 0;
     this.timeouts = this.#scenario.timeouts ?? 0;
-    for (const thread of this.threads) thread.state = ENDED;
+    for (const thread of this.threads) thread.rest();
     this.#cast.programs.forEach((write, slot) => {
       this.#begin(this.threads[slot] as VirtualThread, write);
     });

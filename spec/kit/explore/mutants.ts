@@ -1,18 +1,7 @@
 /** The changes that the explorer must notice, and those that nobody can notice. */
-import type { Change, KernelMutant } from './mutate.ts';
+import { at, type Mutant } from './mutate.ts';
 import type { Protocol } from './programs.ts';
-
-export interface Mutant extends KernelMutant {
-  /** Part of the name of a scenario that kills it. */
-  readonly by: string;
-}
-
-const at =
-  (file: string) =>
-  (name: string, by: string, ...places: readonly (readonly [after: string, from: string, to: string])[]): Mutant => ({
-    ...{ name, by },
-    changes: places.map(([after, from, to]): Change => ({ file: `lib/kernel/${file}.ts`, after, from, to })),
-  });
+import { equivalentSyncMutants, syncMutants, syncProtocols } from './sync-mutants.ts';
 
 const lock = at('lock');
 const ring = at('ring');
@@ -261,6 +250,8 @@ export const mutants: readonly Mutant[] = [
     'atomic.store<i32>(0, 1, REGION_WANTED);',
     '',
   ]),
+
+  ...syncMutants,
 ];
 
 /** Changes that alter nothing that anybody could see, and why. */
@@ -289,6 +280,7 @@ export const equivalents: readonly (Mutant & { readonly reason: string })[] = [
     ]),
     reason: 'the word is not PARKED then, so that the sleep returns at once; parkEnd() takes the wake away',
   },
+  ...equivalentSyncMutants,
 ];
 
 /** Changes of what lib/memory/wait.ts does, and of the repair. */
@@ -307,6 +299,7 @@ export const protocols: readonly { readonly name: string; readonly by: string; r
   { name: 'the repair wakes nobody', by: 'death of a sleeper', protocol: { noRepair: true } },
   { name: 'the repair wakes the wait sets only', by: 'death of one of two', protocol: { repairSets: true } },
   { name: 'the repair trusts the park word', by: 'death of one of two', protocol: { repairParked: true } },
+  ...syncProtocols,
 ];
 
 export const equivalentProtocols: readonly {

@@ -22,6 +22,21 @@ export interface KernelMutant {
   readonly changes: readonly Change[];
 }
 
+export interface Mutant extends KernelMutant {
+  /** Part of the name of a scenario that kills it. */
+  readonly by: string;
+}
+
+type Place = readonly [after: string, from: string, to: string];
+
+/** Mutants of a file of the kernel. */
+export const at =
+  (file: string): ((name: string, by: string, ...places: readonly Place[]) => Mutant) =>
+  (name, by, ...places) => ({
+    ...{ name, by },
+    changes: places.map(([after, from, to]): Change => ({ file: `lib/kernel/${file}.ts`, after, from, to })),
+  });
+
 interface Edit extends Change {
   readonly at: number;
   readonly number: number;

@@ -22,7 +22,7 @@ export interface Operation<R> {
   abandon?(): Part<void>;
 }
 
-export function* call(name: keyof Kernel, ...args: readonly number[]): Part<number> {
+export function* call(name: keyof Kernel, ...args: readonly (number | bigint)[]): Part<number> {
   return yield { kind: 'call', name, args };
 }
 

@@ -3,6 +3,7 @@
 import { type Locker, lockScenario } from './lock-scenarios.ts';
 import type { Scenario } from './machine.ts';
 import { type Claimer, pieceScenario, waiterScenario } from './piece-scenarios.ts';
+import { type Plan, type Plans, plan } from './plans.ts';
 import type { Protocol } from './programs.ts';
 import {
   batchEnd,
@@ -36,30 +37,11 @@ import {
   worksAsyncAndJoins,
   worksUntilClosed,
 } from './ring-scenarios.ts';
-
-export interface Plan {
-  readonly scenario: Scenario;
-  /** Preemptions in a run of `npm test`; Infinity for all schedules. */
-  readonly quick: number;
-  /** The same of `npm run explore`. */
-  readonly long: number;
-}
-
-const ALL = Number.POSITIVE_INFINITY;
+import { syncPlansUnder } from './sync-plans.ts';
 
 /** Where positions start: just below the wrap of the sign, and of the word. */
 const SIGN = 2 ** 31 - 2;
 const WORD = 2 ** 32 - 2;
-
-function plan(scenario: Scenario, quick: number = ALL, long: number = ALL): Plan {
-  return { scenario, quick, long };
-}
-
-export interface Plans {
-  readonly plans: readonly Plan[];
-  readonly deaths: readonly Plan[];
-  readonly crowds: readonly Scenario[];
-}
 
 /** The scenarios under a protocol of waiting, which is that of lib/memory/wait.ts unless a mutant changes it. */
 export function plansUnder(protocol: Protocol): Plans {
@@ -299,7 +281,12 @@ export function plansUnder(protocol: Protocol): Plans {
       [2, 1, 3, 1, 2, 1].map((units) => ({ units: [units, 1], waits: true })),
     ),
   ];
-  return { plans, deaths, crowds };
+  const sync = syncPlansUnder(protocol);
+  return {
+    plans: [...plans, ...sync.plans],
+    deaths: [...deaths, ...sync.deaths],
+    crowds: [...crowds, ...sync.crowds],
+  };
 }
 
 export const standard: Plans = plansUnder({});

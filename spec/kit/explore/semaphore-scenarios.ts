@@ -20,6 +20,10 @@ export interface Taker {
   readonly timed?: boolean;
   /** Never waits. */
   readonly tries?: boolean;
+  /** Gives none back. */
+  readonly keeps?: boolean;
+  /** Has them at first, and only gives. */
+  readonly gives?: boolean;
 }
 
 interface SemaphoreScenario {
@@ -40,7 +44,8 @@ function castOf(machine: Machine, { permits, takers, kills = 0, protocol }: Sema
   const scene = new Scene(machine, { threads, protocol });
   const { ground } = machine;
   const at = scene.object(KIND_SEMAPHORE, SEMAPHORE_SHARES + (threads << SHARE_SHIFT));
-  ground.set(at + SEMAPHORE_STATE, permits);
+  const sum = (some: readonly Taker[]): number => some.flatMap(({ takes }) => takes).reduce((all, n) => all + n, 0);
+  ground.set(at + SEMAPHORE_STATE, permits - sum(takers.filter(({ gives }) => gives)));
   ground.set(at + SEMAPHORE_MAX, permits);
   ground.constant(at + SEMAPHORE_MAX, 4);
   ground.name({ name: 'permits and turn', at: at + SEMAPHORE_STATE, bytes: 8 });
@@ -59,20 +64,25 @@ function castOf(machine: Machine, { permits, takers, kills = 0, protocol }: Sema
     repair: scene.burial,
     invariant: () => checkPermits(machine, ground.get(at + SEMAPHORE_STATE), permits),
     final: () => {
-      const left = ground.get(at + SEMAPHORE_STATE);
+      const left = ground.get(at + SEMAPHORE_STATE) + sum(takers.filter(({ keeps }) => keeps));
       if (left !== permits) throw new Failure(`${permits} permits at first, ${left} at last`);
       if (ground.get(at + SEMAPHORE_WAITERS) !== 0) throw new Failure('somebody is left in the wait set');
     },
   };
 }
 
-function takes(stage: Stage, at: number, n: number, { timed, tries }: Taker, counter: number): void {
+function takes(stage: Stage, at: number, n: number, { timed, tries, keeps, gives }: Taker, counter: number): void {
   const semaphore = new stage.classes.Semaphore(stage.at(at));
+  if (gives) {
+    semaphore.release(n);
+    return;
+  }
   if (tries && !semaphore.tryAcquire(n)) return;
   const late = timed && stage.timed(() => stage.tries(() => semaphore.acquire(n, { timeout: 1 }), TimeoutError));
   if (late) return;
   if (!tries && !timed) semaphore.acquire(n);
   stage.note('has', n);
+  if (keeps) return;
   if (counter) stage.raise(counter);
   stage.note('has', -n);
   semaphore.release(n);

@@ -54,13 +54,15 @@ export interface Classes {
 const synchronization = { Barrier, Condition, Event, Latch, Mutex, RLock, RwLock, Semaphore };
 const shippedClasses: Classes = { Parker, WaitGraph, bury, ...synchronization };
 
+type Noted = Readonly<Record<string, (answer: number) => number>>;
+
 interface SceneOptions {
   /** How many threads the region has room for. */
   readonly threads: number;
   /** Threads publish what they wait for, and look for deadlocks. */
   readonly publishes?: boolean;
-  /** Answers of the kernel that are noted, under the name of the call. */
-  readonly noted?: readonly string[];
+  /** What is noted of answers of the kernel, under the name of the call; a 0 is not. */
+  readonly noted?: Noted;
   readonly protocol?: Protocol | undefined;
 }
 
@@ -70,11 +72,11 @@ export class Scene {
   readonly operations: readonly string[];
   readonly classes: Classes;
   readonly publishes: boolean;
-  readonly noted: readonly string[];
+  readonly noted: Noted;
   readonly dropped: Readonly<Record<string, number>>;
   readonly objects: { readonly offset: number; readonly kind: number }[] = [];
 
-  constructor({ ground, operations }: Machine, { threads, publishes = false, noted = [], protocol }: SceneOptions) {
+  constructor({ ground, operations }: Machine, { threads, publishes = false, noted = {}, protocol }: SceneOptions) {
     this.ground = ground;
     this.operations = operations;
     this.classes = { ...shippedClasses, ...protocol?.classes };
@@ -194,7 +196,8 @@ export class Stage implements Script {
     } else if (name === 'unregister' && args[0] === this.#waitsIn) this.#waitsIn = 0;
     const answer = this.ask(name === 'parkEnd' ? { ...call, becomes: this.#lasting() } : call);
     if (name === 'takeWaiter') this.#woken = answer + 1;
-    if (noted.includes(name)) this.note(name, answer);
+    const value = noted[name]?.(answer) ?? 0;
+    if (value !== 0) this.note(name, value);
     return answer;
   }
 
@@ -282,8 +285,10 @@ export class Stage implements Script {
       ...{ kernel: this.kernel, i32, parker, slot: this.slot, buffer: Buffer.from(i32.buffer) },
       recordOf: (slot: number) => ground.record(slot),
       pieces: () => [],
+      find: (_kind: number, offset: number, serial: number) => ({ region, offset, serial }),
       check: ({ offset, serial }: { offset: number; serial: number }) => {
-        if (i32[(offset + OBJECT_SERIAL) >> 2] !== serial) throw new InvalidHandleError(`the object at offset ${offset} was freed`);
+        if (i32[(offset + OBJECT_SERIAL) >> 2] !== serial)
+          throw new InvalidHandleError(`the object at offset ${offset} was freed`);
       },
     };
     return region as unknown as Region;

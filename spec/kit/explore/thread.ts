@@ -183,6 +183,14 @@ export class VirtualThread implements Saved {
     return this.said.length;
   }
 
+  /** It has no program, and has said nothing. */
+  rest(): void {
+    this.state = ENDED;
+    this.said.length = 0;
+    this.listening = NONE;
+    this.seen.reset();
+  }
+
   /** Starts a program, up to its first step. */
   start(write: () => Program): void {
     this.#write = write;
@@ -220,7 +228,8 @@ export class VirtualThread implements Saved {
     this.isGuarded = false;
     this.#isResumed = true;
     this.#exports.asyncify_start_rewind(this.#stack.start);
-    const result = (this.#exports[this.request.name] as Operation)();
+    const { name, args } = this.request; // the arguments are not looked at again, but a bigint must be one
+    const result = (this.#exports[name] as Operation)(...args);
     if (this.#isLeft) this.#hold();
     else this.#returned(result);
   }
@@ -346,7 +355,8 @@ export class VirtualThread implements Saved {
     const { seen } = this;
     seen.copy(this.before);
     seen.add(this.access.address);
-    for (let at = (start >> 2) + 2; at < (this.#i32[start >> 2] as number) >> 2; at++) seen.add(this.#i32[at] as number);
+    for (let at = (start >> 2) + 2; at < (this.#i32[start >> 2] as number) >> 2; at++)
+      seen.add(this.#i32[at] as number);
     for (let at = locals >> 2; at < (locals + this.#globals) >> 2; at++) seen.add(this.#i32[at] as number);
   }
 
@@ -369,7 +379,16 @@ function copyAccess(from: Access, to: Access): void {
 export function newSaved(): Saved {
   const access: Access = { act: 'none', atomic: false, address: 0, size: 0 };
   const [seen, before] = [new Hash(), new Hash()];
-  const none = { request: undefined, steps: 0, isGuarded: false, listening: NONE, answers: 0, notes: 0, act: 0, from: 0 };
+  const none = {
+    request: undefined,
+    steps: 0,
+    isGuarded: false,
+    listening: NONE,
+    answers: 0,
+    notes: 0,
+    act: 0,
+    from: 0,
+  };
   return { access, seen, before, state: ENDED, ...none };
 }
 

@@ -1,0 +1,164 @@
+/** What is explored of everything but Mutex and Queue, which scenarios.ts has, and how far. */
+import { conditionScenario, type Deed } from './condition-scenarios.ts';
+import type { Scenario } from './machine.ts';
+import { type Plans, plan } from './plans.ts';
+import type { Protocol } from './programs.ts';
+import { rwlockScenario, type Use } from './rwlock-scenarios.ts';
+import { semaphoreScenario, type Taker } from './semaphore-scenarios.ts';
+import {
+  type BarrierAct,
+  barrierScenario,
+  type EventAct,
+  eventScenario,
+  type LatchAct,
+  latchScenario,
+  valueScenario,
+} from './signal-scenarios.ts';
+
+interface Faults {
+  readonly kills?: number;
+  readonly timeouts?: number;
+}
+
+const takes = (...amounts: readonly number[]): Taker => ({ takes: amounts });
+const keeps: Taker = { takes: [1], keeps: true };
+const once: Faults = { kills: 1 };
+const late: Faults = { timeouts: 1 };
+
+export function syncPlansUnder(protocol: Protocol): Plans {
+  const semaphore = (name: string, permits: number, takers: readonly Taker[], faults: Faults = {}): Scenario =>
+    semaphoreScenario(`semaphore: ${name}`, { permits, takers, protocol, ...faults });
+  const rwlock = (name: string, uses: readonly (readonly Use[])[], faults: Faults = {}): Scenario =>
+    rwlockScenario(`rwlock: ${name}`, { uses, protocol, ...faults });
+  const condition = (name: string, deeds: readonly (readonly Deed[])[], faults: Faults = {}): Scenario =>
+    conditionScenario(`condition: ${name}`, { deeds, protocol, ...faults });
+  const event = (
+    name: string,
+    acts: readonly (readonly EventAct[])[],
+    faults: Faults & { changes?: number } = {},
+  ): Scenario => eventScenario(`event: ${name}`, { acts, protocol, ...faults });
+  const latch = (name: string, acts: readonly (readonly LatchAct[])[], faults: Faults = {}): Scenario =>
+    latchScenario(`latch: ${name}`, { acts, protocol, ...faults });
+  const barrier = (name: string, acts: readonly (readonly BarrierAct[])[], faults: Faults = {}): Scenario =>
+    barrierScenario(`barrier: ${name}`, { acts, protocol, ...faults });
+  return {
+    plans: [
+      plan(semaphore('two take one of one', 1, [takes(1), takes(1)])),
+      plan(semaphore('two take one of one twice', 1, [takes(1, 1), takes(1, 1)]), 4),
+      plan(semaphore('one wants two, one wants one', 2, [takes(2), takes(1, 1)])),
+      plan(semaphore('one only tries', 1, [{ takes: [1, 1], tries: true }, takes(1)])),
+      plan(semaphore('a deadline', 1, [{ takes: [1], timed: true }, takes(1)], late)),
+      plan(semaphore('three take one of one', 1, [takes(1), takes(1), takes(1)]), 3, 6),
+      plan(semaphore('three, one of whom wants both', 2, [takes(2), takes(1), takes(1)]), 3, 6),
+      plan(semaphore('one of three gives up', 1, [{ takes: [1], timed: true }, takes(1), takes(1)], late), 2, 4),
+      plan(semaphore('who wants two gives up', 2, [{ takes: [2], timed: true }, takes(1), takes(1)], late), 2, 4),
+      plan(semaphore('two are freed at once', 2, [{ takes: [2], gives: true }, keeps, keeps]), 2, 4),
+      plan(rwlock('a reader and a writer', [['read'], ['write']])),
+      plan(rwlock('a reader and a writer, twice', [['read'], ['write', 'write']])),
+      plan(
+        rwlock('both twice', [
+          ['read', 'read'],
+          ['write', 'write'],
+        ]),
+        3,
+      ),
+      plan(rwlock('a read in a read', [['read again'], ['write']])),
+      plan(
+        rwlock('both only try', [
+          ['try to read', 'try to read'],
+          ['try to write', 'try to write'],
+        ]),
+      ),
+      plan(rwlock('one tries to read', [['try to read', 'read'], ['write']])),
+      plan(rwlock('a reader gives up', [['read, or late'], ['write', 'write']], late), 3),
+      plan(rwlock('a writer gives up', [['read', 'read'], ['write, or late']], late)),
+      plan(rwlock('two readers and a writer', [['read'], ['read'], ['write']]), 2, 4),
+      plan(rwlock('a reader and two writers', [['read'], ['write'], ['write']]), 2, 4),
+      plan(rwlock('three writers', [['write'], ['write'], ['write']]), 2, 4),
+      plan(rwlock('one of two readers gives up', [['read, or late'], ['read'], ['write']], late), 1, 3),
+      plan(rwlock('one of two writers gives up', [['read'], ['write, or late'], ['write']], late), 1, 3),
+      plan(condition('one waits, one notifies', [['wait'], ['notify']])),
+      plan(
+        condition('one waits twice', [
+          ['wait', 'wait'],
+          ['notify', 'notify'],
+        ]),
+        2,
+      ),
+      plan(condition('one is notified twice', [['wait'], ['notify', 'notify']]), 4),
+      plan(condition('late', [['wait, or late'], ['notify']], late), 4),
+      plan(condition('two wait, one is notified', [['wait'], ['wait'], ['notify']]), 2, 4),
+      plan(condition('two wait, all are notified', [['wait'], ['wait'], ['notify all']]), 2, 4),
+      plan(condition('one of two is late', [['wait, or late'], ['wait'], ['notify']], late), 1, 3),
+      plan(
+        event('set and cleared, and set again', [
+          ['wait', 'wait'],
+          ['set and clear', 'set'],
+        ]),
+      ),
+      plan(event('two wait', [['wait'], ['wait'], ['set and clear']], { changes: 6 })),
+      plan(event('two set and clear', [['wait'], ['set', 'clear'], ['clear', 'set']]), 3),
+      plan(event('late', [['wait, or late'], ['wait'], ['set and clear']], late)),
+      plan(latch('two', [['wait'], ['count down', 'wait']])),
+      plan(latch('three', [['wait'], ['count down', 'wait'], ['count down']])),
+      plan(latch('late', [['wait, or late'], ['wait'], ['count down']], late)),
+      plan(
+        barrier('two parties, two rounds', [
+          ['wait', 'wait'],
+          ['wait', 'wait'],
+        ]),
+      ),
+      plan(barrier('three parties', [['wait'], ['wait'], ['wait']]), 3, 6),
+      plan(barrier('one of two gives up', [['wait, or late'], ['wait']], late)),
+      plan(barrier('one of three gives up', [['wait, or late'], ['wait'], ['wait']], late), 2, 4),
+      plan(
+        barrier(
+          'one gives up in the second round',
+          [
+            ['wait', 'wait, or late'],
+            ['wait', 'wait'],
+          ],
+          late,
+        ),
+        3,
+      ),
+      plan(barrier('aborted', [['wait'], ['wait'], ['abort']]), 2),
+      plan(barrier('reset', [['wait'], ['wait'], ['reset']]), 2),
+      ...(['i32', 'i64', 'f64'] as const).map((type) => plan(valueScenario(`value: ${type}`, type, [1, 1, 1]))),
+    ],
+    deaths: [
+      plan(semaphore('death of one of two', 1, [takes(1), takes(1)], once)),
+      plan(semaphore('death of one who may want both', 2, [takes(2), takes(1)], once), 3),
+      plan(semaphore('death as the time is up', 1, [{ takes: [1], timed: true }, takes(1)], { ...once, ...late }), 2),
+      plan(semaphore('death of one of three', 1, [takes(1), takes(1), takes(1)], once), 1, 2),
+      plan(rwlock('death of a reader or a writer', [['read'], ['write']], once), 2),
+      plan(rwlock('death of one of two writers', [['write'], ['write']], once), 2),
+      plan(rwlock('death as the time is up', [['read, or late'], ['write']], { ...once, ...late }), 1, 2),
+      plan(rwlock('death among three', [['read'], ['write'], ['write']], once), 0, 1),
+      plan(condition('death of one of two', [['wait'], ['notify']], once), 2),
+      plan(condition('death among three', [['wait'], ['wait'], ['notify']], once), 0, 1),
+      plan(event('death among three', [['wait'], ['wait'], ['set']], once), 1, 2),
+      plan(latch('death among three', [['wait'], ['count down'], ['count down']], once), 2, 4),
+      plan(barrier('death of one of two', [['wait'], ['wait']], once)),
+      plan(barrier('death of one of three', [['wait'], ['wait'], ['wait']], once), 0, 2),
+    ],
+    crowds: [
+      semaphore('six', 3, [takes(2, 1), takes(1, 1), takes(3), takes(1), { takes: [2], timed: true }, takes(2)], late),
+      semaphore('six, one of whom dies', 2, [takes(2, 1), takes(1, 1), takes(2), takes(1), takes(1), takes(2)], once),
+      rwlock(
+        'six',
+        [['read', 'write'], ['write', 'read'], ['read'], ['read, or late'], ['write'], ['read again']],
+        late,
+      ),
+      rwlock(
+        'six, one of whom dies',
+        [['read', 'write'], ['write', 'read'], ['read'], ['read'], ['write'], ['read']],
+        once,
+      ),
+      condition('six', [['wait'], ['wait'], ['wait, or late'], ['notify', 'notify'], ['notify all'], ['wait']], late),
+      condition('six, one of whom dies', [['wait'], ['wait'], ['wait'], ['notify'], ['notify'], ['notify all']], once),
+      barrier('six', [['wait'], ['wait'], ['wait'], ['wait'], ['wait, or late'], ['wait']], late),
+      barrier('six, one of whom dies', [['wait'], ['wait'], ['wait'], ['wait'], ['wait'], ['wait']], once),
+    ],
+  };
+}
