@@ -3,6 +3,7 @@
  */
 import {
   REGION_BYTES,
+  REGION_DEATHS,
   REGION_PIECES_AT,
   REGION_TABLE_AT,
   REGION_THREADS,
@@ -64,9 +65,10 @@ export class Ground {
     }
   }
 
-  /** The region has so many slots, and only the thread in slot `repairer` writes the claims on them. */
+  /** The region has so many slots, and only the thread in slot `repairer` writes the claims on them and counts the dead. */
   slots(count: number, repairer: number): void {
     this.set(REGION_THREADS, count);
+    this.private(REGION_DEATHS, REGION_BYTES - REGION_DEATHS, repairer);
     for (let slot = 0; slot < THREADS; slot++) {
       for (const at of [THREAD_CLAIM, THREAD_GENERATION])
         this.roles[(this.record(slot) + at) >> 2] = PRIVATE + repairer;
