@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { isMainThread, parentPort, type Transferable, Worker, workerData } from 'node:worker_threads';
+import { supervise } from '../lib/index.ts';
 import type { Effort, Rival } from './scenario.ts';
 
 /** What one thread of a crew does: `name` is exported by `module`, and called once with `data`. */
@@ -32,7 +33,9 @@ export class Crew {
     const gate = new Int32Array(new SharedArrayBuffer(8));
     const workers = jobs.map(({ transfer, ...job }) => {
       const order: Order = { ...job, gate, parties: jobs.length };
-      return new Worker(new URL(import.meta.url), { workerData: { order }, transferList: transfer ?? [] });
+      const worker = new Worker(new URL(import.meta.url), { workerData: { order }, transferList: transfer ?? [] });
+      supervise(worker); // its slot of the region is free again after the scenario
+      return worker;
     });
     const crew = new Crew(workers);
     await crew.#answers();
