@@ -30,7 +30,7 @@ export interface Outlet {
   patient: boolean;
 }
 
-const SLICE = 0.5; // ms
+const SLICE = 2; // ms: a message costs two wakes, of 50 us each
 
 /** The outlet of a thread that need not keep to an order. */
 export class FreeOutlet implements Outlet {
