@@ -12,7 +12,20 @@ import { RwLock } from '../../../lib/sync/rwlock.ts';
 import { Semaphore } from '../../../lib/sync/semaphore.ts';
 import { random } from '../random.ts';
 import { Crew, count, type Fallen, PATIENCE, type Tally, Wedge } from './crew.ts';
-import { ERRORS, IDS, NUMBERS, OBJECTS, PAIR, QUEUES, READ_PAIR, SENT, TAKING, TOKENS, WORDS } from './jobs.ts';
+import {
+  DELIVERIES,
+  ERRORS,
+  IDS,
+  NUMBERS,
+  OBJECTS,
+  PAIR,
+  QUEUES,
+  READ_PAIR,
+  SENT,
+  TAKING,
+  TOKENS,
+  WORDS,
+} from './jobs.ts';
 
 // One campaign: a crew, so many kills in it, an end in good order, and a look at what must be true then.
 
@@ -47,6 +60,7 @@ const queues: Campaign = async (region, kills, seed, tally) => {
   const [sent, got, done, back] = [bytes(), bytes(), bytes(), bytes()];
   const lastNumbers = new Set<number>(); // what a dead thread took last, if it was a number
   let inTheAct = 0; // dead threads that may have taken an object
+  const before = cameBack(region);
   const args = { numbers, objects, deliveries, sent, got, done, next: new Int32Array(new SharedArrayBuffer(4)) };
   const onFall = ({ index, record, slot }: Fallen): void => {
     if (record < 0) return;
@@ -74,20 +88,33 @@ const queues: Campaign = async (region, kills, seed, tally) => {
     check(queue.closed && isEnded(queue), `${queue.name} has not ended`);
   }
   let lostObjects = 0;
+  let again = 0; // deliveries of an item beyond the first, and beyond those that are known to have come back
   for (let id = 0; id < Math.min(IDS, args.next[0] ?? 0); id++) {
     const [times, returns] = [got[id] ?? 0, back[id] ?? 0];
     tally.returned += returns;
-    if (times > 1 + returns || (done[id] ?? 0) > 1) tally.duplicates++;
+    if (id % QUEUES === DELIVERIES) again += Math.max(0, times - 1 - returns);
+    else if (times > 1) tally.duplicates++;
+    if ((done[id] ?? 0) > 1) tally.duplicates++;
     if (times > 0 || sent[id] !== SENT) continue;
     const way = id % QUEUES;
     if (way === NUMBERS && lastNumbers.has(id)) tally.taken++;
     else if (way === OBJECTS) lostObjects++;
     else tally.lost++;
   }
+  // Of a thread that buried itself it is known how many items came back, and not which.
+  const unnamed = cameBack(region) - before - back.reduce((sum, times) => sum + times, 0);
+  tally.returned += unnamed;
+  tally.duplicates += Math.max(0, again - unnamed);
   tally.taken += Math.min(lostObjects, inTheAct);
   tally.lost += Math.max(0, lostObjects - inTheAct);
   for (const queue of [numbers, objects, deliveries]) queue.free();
 };
+
+/** How many items came back in the region, ever. */
+function cameBack(region: Region): number {
+  const { returned = 0 } = region.inspect().repairs;
+  return returned;
+}
 
 function isEnded(queue: Queue<never>): boolean {
   try {
