@@ -363,12 +363,6 @@ export function ringWasHeld(q: usize, block: usize, me: usize, owner: i32, t: i3
   return atomic.load<i64>(slotAt(q, state)) !== wordOf(state, <i32>block);
 }
 
-/** Whether it is closed and drained. */
-export function ringEnded(q: usize): bool {
-  const head = atomic.load<i32>(q, QUEUE_HEAD);
-  return atomic.load<i64>(slotAt(q, head)) === wordOf(head, CLOSED_MARK);
-}
-
 /** Whether an item can be taken, or never again: a consumer that sleeps should look. */
 export function ringReadable(q: usize): bool {
   const head = atomic.load<i32>(q, QUEUE_HEAD);

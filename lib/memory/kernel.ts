@@ -57,7 +57,6 @@ export interface Kernel {
   ringClaimed(queue: number, position: number): number;
   ringBury(queue: number, position: number): void;
   ringWasHeld(queue: number, block: number, me: number, owner: number, position: number, count: number): number;
-  ringEnded(queue: number): number;
   ringReadable(queue: number): number;
   ringWritable(queue: number): number;
   ringSize(queue: number): number;

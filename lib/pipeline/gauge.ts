@@ -1,8 +1,8 @@
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
 
 // What a thread of a pipeline writes down of itself, for others to read: words of 64 bits in memory of their own, each
-// written by one thread only. Who reads them may see them some operations late, and nothing is decided by them but the
-// size of a message and what is shown.
+// written by one thread only. Who reads them may see them some operations late: they decide the size of a message, what is
+// shown, and when a record has been in work for longer than its stage allows.
 
 /** Records that came. */
 export const IN = 0;

@@ -68,7 +68,7 @@ export function newRing(capacity: number, position: number, options: Partial<Que
     size: () => kernel.ringSize(offset),
     finish: (n: number) => kernel.ringFinish(offset, n),
     unfinished: () => kernel.ringUnfinished(offset),
-    ended: () => kernel.ringEnded(offset) !== 0,
+    ended: () => kernel.ringClosed(offset) !== 0 && kernel.ringSize(offset) === 0,
     readable: () => kernel.ringReadable(offset) !== 0,
     writable: () => kernel.ringWritable(offset) !== 0,
     close: () => kernel.ringClose(offset),
