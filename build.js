@@ -1,12 +1,14 @@
-// Builds everything into dist/: the kernel by AssemblyScript, the rest by TypeScript.
+// Builds everything into dist/: the kernel by AssemblyScript, unless it is there of just these sources, the rest by TypeScript.
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, statSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import asc from 'assemblyscript/asc';
 
 const KERNEL_BUDGET = 14 * 1024; // bytes of dist/lib/kernel/kernel.wasm
 const kernel = 'dist/lib/kernel/kernel.wasm';
+const kernelStamp = 'dist/kernel.stamp'; // of what the kernel was built
 const kernelSources = [
   'lib/kernel/pieces.ts',
   'lib/kernel/waiters.ts',
@@ -32,6 +34,8 @@ await buildKernel();
 buildTypeScript();
 
 async function buildKernel() {
+  const stamp = stampOfKernel();
+  if (existsSync(kernel) && existsSync(kernelStamp) && readFileSync(kernelStamp, 'utf8') === stamp) return;
   mkdirSync(dirname(kernel), { recursive: true });
   const { error, stderr } = await asc.main([
     ...kernelSources,
@@ -42,6 +46,15 @@ async function buildKernel() {
   if (error) fail(`${stderr}`);
   const { size } = statSync(kernel);
   if (size > KERNEL_BUDGET) fail(`${kernel} has ${size} bytes, ${KERNEL_BUDGET} are allowed`);
+  writeFileSync(kernelStamp, stamp);
+}
+
+/** Changes with the sources of the kernel, this file, and the versions of the packages that compile. */
+function stampOfKernel() {
+  const sources = readdirSync('lib/kernel').map((name) => join('lib/kernel', name));
+  const hash = createHash('sha256');
+  for (const file of [...sources.sort(), 'build.js', 'package-lock.json']) hash.update(file).update(readFileSync(file));
+  return hash.digest('hex');
 }
 
 function buildTypeScript() {

@@ -118,6 +118,7 @@ const counter = (threads: number): Scenario => ({
   threads,
   rounds: 9,
   compare: true,
+  slow: threads === 4,
   scaling: { curve: 'counter under a lock', axis: 'threads', x: threads },
   rivals: [
     counting('locked, ringfence Mutex', 'locked', threads),

@@ -50,6 +50,7 @@ function resident(): number {
 /** A rival whose every round is a fresh process; its figure is KiB. */
 const inChild = (name: string, subject: string): Rival => ({
   name,
+  costly: true,
   start() {},
   async round() {
     const { stdout } = await run(process.execPath, ['--expose-gc', fileURLToPath(import.meta.url), subject]);

@@ -1,11 +1,15 @@
-"""What Python's multiprocessing does with the same questions. Each mode prints one figure.
+"""What Python's multiprocessing does with the same questions. Each line of the input is a mode, and is answered by a line: a figure,
+and behind it the single measurements, if they are the question.
 
-  native.py lock BATCH BATCHES   nanoseconds of one acquire + release, nobody else wanting it
-  native.py counter THREADS MS   millions of additions a second under one lock, by THREADS processes
-  native.py queue MS             millions of small integers a second from one process to another
+  lock BATCH BATCHES   nanoseconds of one acquire + release, nobody else wanting it
+  counter THREADS MS   millions of additions a second under one lock, by THREADS processes
+  queue MS             millions of small integers a second from one process to another
+  bytes MS             thousands of messages of 64 bytes a second from one process to another
+  trips N PAUSE        microseconds of a round trip through two queues, PAUSE ms after the last one; then each of N
 """
 
 import multiprocessing
+import multiprocessing.synchronize  # fails where the system has no semaphores
 import sys
 import time
 
@@ -46,25 +50,66 @@ def counter(threads: int, ms: int) -> float:
     return figure
 
 
-def put(items, n: int) -> None:
-    for i in range(n):
-        items.put(i)
+def put(items, n: int, item) -> None:
+    for _ in range(n):
+        items.put(item)
 
 
-def queue(ms: int) -> float:
-    items = multiprocessing.Queue(1024)
-    n = max(1000, ms * 30)  # about 30 thousand a second
-    producer = multiprocessing.Process(target=put, args=(items, n))
+def through(n: int, slots: int, item) -> float:
+    """Items a second."""
+    items = multiprocessing.Queue(slots)
+    producer = multiprocessing.Process(target=put, args=(items, n, item))
     producer.start()
     items.get()
     start = time.perf_counter()
-    for i in range(1, n):
-        assert items.get() == i
-    figure = (n - 1) / (time.perf_counter() - start) / 1e6
+    for _ in range(1, n):
+        assert items.get() == item
+    figure = (n - 1) / (time.perf_counter() - start)
     producer.join()
     return figure
 
 
+def queue(ms: int) -> float:
+    return through(max(1000, ms * 30), 1024, 7) / 1e6  # about 30 thousand a second
+
+
+def messages(ms: int) -> float:
+    return through(max(3000, ms * 100), 4096, b"7" * 64) / 1e3
+
+
+def echo(there, back, n: int) -> None:
+    for _ in range(n):
+        back.put(there.get())
+
+
+def trips(n: int, pause: float) -> str:
+    there, back = multiprocessing.Queue(1024), multiprocessing.Queue(1024)
+    other = multiprocessing.Process(target=echo, args=(there, back, n + 1))
+    other.start()
+    single = []
+    for i in range(n + 1):
+        end = time.perf_counter() + pause / 1e3
+        while time.perf_counter() < end:
+            pass
+        start = time.perf_counter_ns()
+        there.put(i)
+        assert back.get() == i
+        single.append((time.perf_counter_ns() - start) / 1e3)
+    other.join()
+    single = single[1:]  # the first one waited for the other process to start
+    return " ".join(map(str, [sorted(single)[n // 2], *single]))
+
+
+MODES = {
+    "ready": lambda: 0,
+    "lock": lock,
+    "counter": counter,
+    "queue": queue,
+    "bytes": messages,
+    "trips": trips,
+}
+
 if __name__ == "__main__":
-    mode, *numbers = sys.argv[1:]
-    print({"lock": lock, "counter": counter, "queue": queue}[mode](*map(int, numbers)))
+    for line in sys.stdin:
+        mode, *numbers = line.split()
+        print(MODES[mode](*[float(each) if "." in each else int(each) for each in numbers]), flush=True)

@@ -1,9 +1,13 @@
-import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { type ChildProcessByStdio, execFile, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
+import { createInterface, type Interface } from 'node:readline';
+import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { CACHE } from './node-versions.ts';
 import { type Effort, type Rival, Unavailable } from './scenario.ts';
 
 const run = promisify(execFile);
@@ -14,50 +18,67 @@ const source = (name: string): string => fileURLToPath(new URL(`../../bench/${na
 /** What chooses the mode of a program in another language; a function may ask how long a round is. */
 type Arguments = readonly string[] | ((effort: Effort) => readonly string[]);
 
-/** A rival that is another program: its every round is a fresh process, and what that prints is the figure. */
-function program(name: string, prepare: () => Promise<readonly string[]>, args: Arguments): Rival {
-  let command: readonly string[] = [];
+/** Runs one round: what the program prints is its figure, and behind that the single measurements, if it has any. */
+type Ask = (args: readonly string[]) => Promise<string>;
+
+/** A rival that is another program. */
+function program(name: string, prepare: () => Promise<Ask>, args: Arguments): Rival {
+  let round = (): Promise<string> => Promise.reject(new Error(`${name} has not been started`));
+  const all: number[] = [];
   return {
     name,
     elsewhere: true,
     async start(effort) {
-      command = [...(await prepare()), ...(typeof args === 'function' ? args(effort) : args)];
+      const [ask, mode] = [await prepare(), typeof args === 'function' ? args(effort) : args];
+      round = () => ask(mode);
     },
     async round() {
-      const [file = '', ...rest] = command;
-      return Number((await run(file, rest)).stdout);
+      const [figure = Number.NaN, ...single] = (await round()).trim().split(' ').map(Number);
+      all.push(...single);
+      return figure;
     },
     stop() {},
+    samples: () => all,
   };
 }
 
-/** A rival in C++; `args` choose what `native.cpp` does. */
+/** A rival in C++, whose every round is a process of its own; `args` choose what `native.cpp` does. */
 export function native(name: string, args: Arguments): Rival {
   return program(name, compiled, args);
 }
 
-/** A rival in Python; `args` choose what `native.py` does. */
+/** A rival in Python, all of them in one process, as it takes long to start; `args` choose what `native.py` does. */
 export function python(name: string, args: Arguments): Rival {
   return program(name, interpreter, args);
 }
 
-let binary: Promise<readonly string[]> | undefined;
+let binary: Promise<Ask> | undefined;
 
 /** Compiled once, whatever the number of rivals. */
-function compiled(): Promise<readonly string[]> {
-  binary ??= compile();
+function compiled(): Promise<Ask> {
+  binary ??= compile().then((file) => async (args) => (await run(file, args, { maxBuffer: 2 ** 24 })).stdout);
   return binary;
 }
 
-async function compile(): Promise<readonly string[]> {
-  const folder = mkdtempSync(join(tmpdir(), 'ringfence-bench-'));
-  process.once('exit', () => rmSync(folder, { recursive: true }));
+const FLAGS = ['-O2', '-std=c++17', '-pthread'];
+
+/** The path of the program, which is kept by the contents of its source and the version of its compiler. */
+async function compile(): Promise<string> {
   const { CXX } = process.env;
   const compilers = [CXX, 'c++', 'g++', 'clang++'].filter((name) => name !== undefined);
   for (const compiler of compilers) {
     try {
-      await run(compiler, ['-O2', '-std=c++17', '-pthread', source('native.cpp'), '-o', join(folder, 'native')]);
-      return [join(folder, 'native')];
+      const { stdout: version } = await run(compiler, ['--version']);
+      const hash = createHash('sha256')
+        .update(version)
+        .update(FLAGS.join())
+        .update(readFileSync(source('native.cpp')));
+      const file = join(CACHE, 'native', hash.digest('hex').slice(0, 16));
+      if (existsSync(file)) return file;
+      mkdirSync(join(CACHE, 'native'), { recursive: true });
+      await run(compiler, [...FLAGS, source('native.cpp'), '-o', `${file}.${process.pid}`]);
+      renameSync(`${file}.${process.pid}`, file);
+      return file;
     } catch (error) {
       const { code, stderr } = error as { code?: unknown; stderr?: string };
       if (code !== 'ENOENT') throw new Unavailable(`${compiler} failed: ${stderr?.split('\n')[0] || code}`);
@@ -66,11 +87,52 @@ async function compile(): Promise<readonly string[]> {
   throw new Unavailable(`no C++ compiler: none of ${compilers.join(', ')} is in the PATH`);
 }
 
-async function interpreter(): Promise<readonly string[]> {
+let served: Promise<Ask> | undefined;
+
+function interpreter(): Promise<Ask> {
+  served ??= interpret();
+  return served;
+}
+
+/** A Python that is given a mode in a line and answers with a line; it ends when this process does. */
+async function interpret(): Promise<Ask> {
+  const child = spawn('python3', [source('native.py')], { stdio: ['pipe', 'pipe', 'ignore'] });
+  const lines = createInterface({ input: child.stdout });
+  const ask: Ask = async (args) => {
+    child.stdin.write(`${args.join(' ')}\n`);
+    return answer(child, lines);
+  };
   try {
-    await run('python3', ['-c', 'import multiprocessing.synchronize']);
+    await ask(['ready']);
   } catch (error) {
-    throw new Unavailable(`python3 with multiprocessing is not there: ${(error as Error).message.split('\n')[0]}`);
+    throw new Unavailable(`python3 with multiprocessing is not there: ${(error as Error).message}`);
   }
-  return ['python3', source('native.py')];
+  return ask;
+}
+
+type Python = ChildProcessByStdio<Writable, Readable, null>;
+
+/** The next line. While one is waited for the child keeps this process alive, and otherwise not. */
+async function answer(child: Python, lines: Interface): Promise<string> {
+  hold(child, 'ref');
+  const given = new AbortController();
+  const { signal } = given;
+  const gone = Promise.race([once(child, 'exit', { signal }), once(child, 'error', { signal })]);
+  try {
+    const [line] = await Promise.race([once(lines, 'line', { signal }), gone.then(ended)]);
+    return String(line);
+  } finally {
+    given.abort();
+    gone.catch(() => {}); // it was aborted: there is an answer
+    hold(child, 'unref');
+  }
+}
+
+function ended([reason]: unknown[]): never {
+  throw reason instanceof Error ? reason : new Error(`it ended with exit code ${reason}`);
+}
+
+function hold(child: Python, how: 'ref' | 'unref'): void {
+  child[how]();
+  for (const pipe of [child.stdin, child.stdout] as unknown as { ref(): void; unref(): void }[]) pipe[how]();
 }

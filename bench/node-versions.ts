@@ -12,7 +12,7 @@ const PACKAGE = `node-${process.platform === 'win32' ? 'win' : process.platform}
 
 /** Outside of the tree, so that `npm ci` leaves it alone and every checkout shares it. */
 const { XDG_CACHE_HOME = join(homedir(), '.cache') } = process.env;
-const CACHE = join(XDG_CACHE_HOME, 'ringfence', 'node');
+export const CACHE: string = join(XDG_CACHE_HOME, 'ringfence');
 
 /** The path of Node `version` (`26`, `24.1.0`), fetched from npm where it is not there yet; the running one for its own major. */
 export async function nodeOf(version: string): Promise<string> {
@@ -20,7 +20,7 @@ export async function nodeOf(version: string): Promise<string> {
     throw new Misuse(`a Node version must be a number such as 26 or 24.1.0, and is "${version}"`);
   }
   if (version === process.versions.node.split('.')[0]) return process.execPath;
-  const folder = join(CACHE, version);
+  const folder = join(CACHE, 'node', version);
   const program = join(folder, 'node_modules', PACKAGE, 'bin', process.platform === 'win32' ? 'node.exe' : 'node');
   if (!existsSync(program)) await fetch(folder, version);
   if (!existsSync(program)) throw new Misuse(`${PACKAGE}@${version} has no ${program}`);

@@ -220,7 +220,7 @@ const ITEMS = 10_000;
 
 /** `take` of each of 10,000 items that are there, awaited one after another. */
 const awaiting = (name: string, take: (queue: Queue<number>) => Promise<unknown>): Rival => {
-  const queue = new Queue<number>({ capacity: ITEMS });
+  let queue: Queue<number>;
   const round = async () => {
     for (let i = 0; i < ITEMS; i++) queue.put(i);
     const start = performance.now();
@@ -230,6 +230,7 @@ const awaiting = (name: string, take: (queue: Queue<number>) => Promise<unknown>
   return {
     name,
     async start() {
+      queue = new Queue({ capacity: ITEMS });
       for (let i = 0; i < 20; i++) await round();
     },
     round,

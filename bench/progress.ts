@@ -1,24 +1,32 @@
 import os from 'node:os';
 import { SingleBar } from 'cli-progress';
+import { measure, roundsOf } from './measure.ts';
 import type { Measured } from './results.ts';
-import { type Effort, measure, type Outcome, type Scenario, titleOf } from './scenario.ts';
+import { type Effort, type Outcome, type Scenario, titleOf } from './scenario.ts';
 
 /** Measures `scenario`. Progress goes to stderr: a bar on a terminal, one line a scenario elsewhere. */
-export async function measured(scenario: Scenario, place: string, effort: Effort): Promise<Measured> {
-  const { rounds: most, rivals, targets: _, slow: __, ...question } = scenario;
+export async function measured(
+  scenario: Scenario,
+  place: string,
+  effort: Effort,
+  judged: ReadonlySet<string>,
+): Promise<Measured> {
+  const { rounds: _, rivals, slow: __, ...question } = scenario;
   const load = os.loadavg()[0] ?? 0;
-  const rounds = Math.min(most, effort.rounds);
   const title = `${place} ${titleOf(scenario)}`;
-  if (process.stderr.isTTY) return { ...question, load, ...(await withBar(scenario, title, rounds, effort)) };
-  console.error(`measuring ${title}: ${rivals.length} rivals, ${rounds} rounds`);
-  return { ...question, load, ...(await measure(scenario, () => {}, effort)) };
+  const rounds = rivals.reduce((sum, rival) => sum + roundsOf(rival, scenario, effort, judged), 0);
+  if (process.stderr.isTTY) {
+    return { ...question, load, ...(await withBar(title, rounds, (tick) => measure(scenario, tick, effort, judged))) };
+  }
+  console.error(`measuring ${title}: ${rivals.length} rivals, ${rounds} rounds in all`);
+  return { ...question, load, ...(await measure(scenario, () => {}, effort, judged)) };
 }
 
-async function withBar(scenario: Scenario, title: string, rounds: number, effort: Effort): Promise<Outcome> {
+async function withBar(title: string, rounds: number, run: (tick: () => void) => Promise<Outcome>): Promise<Outcome> {
   const bar = new SingleBar({ format: '{bar} {value}/{total} {title}', clearOnComplete: true, hideCursor: true });
-  bar.start(rounds * scenario.rivals.length, 0, { title });
+  bar.start(rounds, 0, { title });
   try {
-    return await measure(scenario, () => bar.increment(), effort);
+    return await run(() => bar.increment());
   } finally {
     bar.stop();
   }

@@ -109,6 +109,7 @@ function many(threads: number): Scenario {
     threads: 2 * threads,
     rounds: 7,
     compare: true,
+    slow: threads === 4,
     scaling: lines(threads),
     rivals: [
       rival('ringfence Queue', 'OfMany', numbers),

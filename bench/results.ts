@@ -32,6 +32,8 @@ export interface Results {
   readonly quick: boolean;
   readonly machine: Machine;
   readonly scenarios: readonly Measured[];
+  /** What was measured again, alone, as a target seemed to be missed: the rivals of the target, so many times. */
+  readonly again?: readonly Measured[];
 }
 
 /** The folder of the sources; this file runs in `dist/bench/`. */

@@ -1,5 +1,6 @@
 /** `npm run bench`: measures, prints a table for each scenario and what became of each target, and writes a report. */
 import { fileURLToPath } from 'node:url';
+import { measureAgain } from './again.ts';
 import { nodeOf, runOn } from './node-versions.ts';
 import { Misuse, type Options, parse, USAGE } from './options.ts';
 import { measured } from './progress.ts';
@@ -9,13 +10,14 @@ import { fileFor, load, type Measured, machine, type Results, save } from './res
 import { FULL, QUICK, type Scenario, titleOf } from './scenario.ts';
 import { scenarios } from './scenarios.ts';
 import { text } from './tables.ts';
-import { judge, type NamedTarget, targets, type Verdict } from './targets.ts';
+import { judge, missed, namesOf, targets, type Verdict } from './targets.ts';
 
 async function main(options: Options): Promise<void> {
   if (options.help) return console.log(USAGE);
   if (options.node !== undefined) return elsewhere(options.node);
   const all = options.only.source === '(?:)';
-  const chosen = scenarios.filter(({ name, slow }) => options.only.test(name) && !(slow && all && options.quick));
+  const named = scenarios.filter(({ name }) => options.only.test(name));
+  const chosen = named.filter(({ slow }) => !(slow && all && options.quick));
   if (options.list) return console.log(chosen.map(({ name }) => name).join('\n'));
   if (chosen.length === 0) throw new Misuse(`no scenario matches ${options.only}; npm run bench -- --list names them`);
 
@@ -24,9 +26,14 @@ async function main(options: Options): Promise<void> {
     if (!options.json) console.log(text(scenario, machine, baseline));
   };
   const results = options.from === undefined ? await measureAll(chosen, options, show) : again(options.from, show);
-  const verdicts = judge(results.scenarios, limits());
+  const verdicts = judge(results, targets());
   conclude(results, verdicts, options);
   if (options.from === undefined && all) keep(results);
+  if (chosen.length < named.length) {
+    console.error(
+      `left out by --quick: ${named.flatMap((each) => (chosen.includes(each) ? [] : titleOf(each))).join('; ')}`,
+    );
+  }
   if (options.charts) {
     writeReadmeCharts(results);
     console.error(`the charts of the README are in ${CHARTS}`);
@@ -43,7 +50,7 @@ async function elsewhere(version: string): Promise<void> {
 
 async function measureAll(
   chosen: readonly Scenario[],
-  { quick }: Options,
+  { quick, check }: Options,
   show: (scenario: Measured, results: Pick<Results, 'machine'>) => void,
 ): Promise<Results> {
   const about = {
@@ -53,13 +60,19 @@ async function measureAll(
     quick,
     machine: machine(),
   } as const;
+  const effort = quick ? QUICK : FULL;
   const done: Measured[] = [];
   for (const scenario of chosen) {
-    const result = await measured(scenario, `${done.length + 1}/${chosen.length}`, quick ? QUICK : FULL);
+    const judged = new Set(
+      targets().flatMap((target) => (target.scenario === titleOf(scenario) ? [...namesOf(target)] : [])),
+    );
+    const result = await measured(scenario, `${done.length + 1}/${chosen.length}`, effort, judged);
     done.push(result);
     show(result, about);
   }
-  return { ...about, scenarios: done };
+  const first = { ...about, scenarios: done };
+  const again = check ? await measureAgain(missed(first, targets()), chosen, effort) : [];
+  return again.length > 0 ? { ...first, again } : first;
 }
 
 /** An earlier result, as if it had been measured now. */
@@ -67,14 +80,6 @@ function again(file: string, show: (scenario: Measured, results: Results) => voi
   const results = load(file);
   for (const scenario of results.scenarios) show(scenario, results);
   return results;
-}
-
-/** The limits of targets.json, and those that scenarios bring. */
-function limits(): NamedTarget[] {
-  const own = scenarios.flatMap((scenario) =>
-    (scenario.targets ?? []).map((target) => ({ scenario: titleOf(scenario), ...target })),
-  );
-  return [...targets(), ...own];
 }
 
 function conclude(results: Results, verdicts: readonly Verdict[], { json, check }: Options): void {

@@ -1,18 +1,24 @@
 import { Bench } from 'tinybench';
-import { Neighbours } from './neighbours.ts';
 
 /** How long to measure. */
 export interface Effort {
-  /** Rounds of a scenario at the most. */
-  readonly rounds: number;
+  /** Whether everything is to be measured quickly: then some scenarios are left out, and some count fewer records. */
+  readonly quick: boolean;
+  /** Rounds at the most of a rival that a target is about. */
+  readonly judged: number;
+  /** Rounds of any other rival, and of one that a target is about and whose rounds cost much. */
+  readonly others: number;
+  /** Rounds of any other rival whose rounds cost much. */
+  readonly costly: number;
   /** Milliseconds of a round. */
   readonly roundMs: number;
   /** Milliseconds of running before the first round. */
   readonly warmUpMs: number;
 }
 
-export const FULL: Effort = { rounds: Infinity, roundMs: 100, warmUpMs: 400 };
-export const QUICK: Effort = { rounds: 5, roundMs: 30, warmUpMs: 90 };
+const ALL = { judged: Infinity, others: Infinity, costly: Infinity };
+export const FULL: Effort = { quick: false, ...ALL, roundMs: 100, warmUpMs: 400 };
+export const QUICK: Effort = { quick: true, judged: 5, others: 3, costly: 2, roundMs: 30, warmUpMs: 60 };
 
 /** One contestant of a scenario: three methods, be it a loop in this thread, a crew of threads or another process. */
 export interface Rival {
@@ -21,6 +27,8 @@ export interface Rival {
   readonly elsewhere?: boolean;
   /** Whether it is there to know what is possible: it does less than the others, and is no competitor. */
   readonly reference?: boolean;
+  /** Whether its rounds take much longer than a round should: a quick run has fewer of them. */
+  readonly costly?: boolean;
   /** Starts and warms up what the rounds need; throws {@link Unavailable} where this rival cannot run. */
   start(effort: Effort): void | Promise<void>;
   /** Runs one round and returns its figure, in the unit of the scenario. */
@@ -68,11 +76,9 @@ export interface Scaling {
 /** One question, and the rivals that answer it. Its name is a hypothesis; the first rival is ours. */
 export interface Scenario extends Question {
   readonly rounds: number;
-  /** Left out when everything is to be measured quickly. */
+  /** Left out of a quick run of everything. */
   readonly slow?: boolean;
   readonly rivals: readonly Rival[];
-  /** Limits beside those of `targets.json`. */
-  readonly targets?: readonly Target[];
 }
 
 /** What became of a scenario. */
@@ -100,64 +106,6 @@ export class Unavailable extends Error {}
 
 /** The title of a scenario, which stands before the colon of its name, and by which targets name it. */
 export const titleOf = ({ name }: { readonly name: string }): string => name.split(':')[0] ?? name;
-
-/**
- * Runs every rival of `scenario`, interleaved (A B C, A B C, ...), so that what disturbs the machine disturbs them alike
- * and a ratio can be taken round by round. `tick` is called after each round of each rival.
- *
- * Whoever fails becomes a row that says why; but not the first, which is ours: its error ends the run.
- */
-export async function measure(scenario: Scenario, tick: () => void, effort: Effort = FULL): Promise<Outcome> {
-  const neighbours = new Neighbours();
-  const entries = scenario.rivals.map((rival) => ({ rival, figures: [] as number[], absent: '' }));
-  const attempt = async (entry: (typeof entries)[number], what: () => unknown) => {
-    try {
-      await what();
-    } catch (error) {
-      if (!(error instanceof Error) || (entry === entries[0] && !(error instanceof Unavailable))) throw error;
-      entry.absent = error instanceof Unavailable ? error.message : `it failed: ${error.message.split('\n')[0]}`;
-    }
-  };
-  try {
-    for (const entry of entries) await attempt(entry, () => entry.rival.start(effort));
-    for (let round = 0; round < Math.min(scenario.rounds, effort.rounds); round++) {
-      for (const entry of entries) {
-        if (!entry.absent) await attempt(entry, async () => entry.figures.push(await watched(entry.rival, neighbours)));
-        tick();
-      }
-    }
-    const rows = entries.map(({ rival, figures, absent }) => row(rival, figures, absent));
-    return { rows, others: neighbours.cores };
-  } finally {
-    for (const { rival } of entries) await rival.stop();
-  }
-}
-
-async function watched(rival: Rival, neighbours: Neighbours): Promise<number> {
-  if (rival.elsewhere) return rival.round();
-  neighbours.start();
-  try {
-    return await rival.round();
-  } finally {
-    neighbours.stop();
-  }
-}
-
-function row(rival: Rival, figures: readonly number[], absent: string): Row {
-  const { name } = rival;
-  if (absent) return { name, figures: [], remark: '', absent };
-  const samples = rival.samples?.();
-  return {
-    name,
-    figures,
-    remark: rival.remark?.() ?? '',
-    ...(rival.reference && { reference: true }),
-    ...(samples && { percentiles: SHARES.map((share) => [share, quantile(samples, share)] as const) }),
-  };
-}
-
-/** The shares of a latency curve: as many from 90 % to 99 % as from 99 % to 99.9 %. */
-const SHARES = [0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 1];
 
 /** The value below which a share `at` of `figures` lies, interpolated. */
 export function quantile(figures: readonly number[], at: number): number {

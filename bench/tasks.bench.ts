@@ -63,7 +63,7 @@ function scenario(title: string, task: TaskName, inFlight: number, payload: Payl
     threads: inFlight > 1 ? 3 : 2,
     rounds: 7,
     compare: true,
-    slow: task === 'long',
+    slow: task === 'long' || task === 'short',
     scaling: { curve: `tasks, ${title}`, axis: 'tasks in flight', x: inFlight },
     rivals: Object.keys(pools).map((name) => rival(name, task, inFlight, payload)),
   };

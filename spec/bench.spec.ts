@@ -3,23 +3,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { measureAgain } from '../bench/again.ts';
+import { measure } from '../bench/measure.ts';
 import { parse } from '../bench/options.ts';
 import { CHARTS, readmeCharts } from '../bench/readme.ts';
 import { fileFor, folder, load, save } from '../bench/results.ts';
-import {
-  FULL,
-  measure,
-  QUICK,
-  quantile,
-  type Rival,
-  ratio,
-  type Scenario,
-  titleOf,
-  Unavailable,
-} from '../bench/scenario.ts';
+import { FULL, QUICK, quantile, type Rival, ratio, type Scenario, titleOf, Unavailable } from '../bench/scenario.ts';
 import { scenarios } from '../bench/scenarios.ts';
 import { text } from '../bench/tables.ts';
-import { judge, targets } from '../bench/targets.ts';
+import { judge, missed, type NamedTarget, targets } from '../bench/targets.ts';
 import { headline, sinceThen } from '../bench/words.ts';
 import { resultsOf, row, scenarioOf } from './kit/measured.ts';
 
@@ -65,9 +57,23 @@ test('rivals take turns, and all of them are stopped', async () => {
   );
 });
 
-test('a quick run has fewer rounds', async () => {
-  const { rows } = await measure(question([noting([], 'a', () => 1)], 99), () => {}, QUICK);
-  assert.is(rows[0]?.figures.length, QUICK.rounds);
+test('a quick run has fewer rounds: most for those that a target is about, who also take their turns next to each other', async () => {
+  const log: string[] = [];
+  const [ours, other, costly, against] = ['ours', 'other', 'costly', 'against'].map((name) =>
+    noting(log, name, () => 1),
+  );
+  const rivals = [ours, other, { ...costly, costly: true }, against] as Rival[];
+  const { rows } = await measure(question(rivals, 99), () => {}, QUICK, new Set(['ours', 'against']));
+  assert.equal(
+    rows.map(({ name, figures }) => [name, figures.length]),
+    [
+      ['ours', QUICK.judged],
+      ['other', QUICK.others],
+      ['costly', QUICK.costly],
+      ['against', QUICK.judged],
+    ],
+  );
+  assert.match(log.join(' '), /start against ours against other costly ours against/);
 });
 
 test('a rival that cannot run, or that fails on its way, is a row that says why', async () => {
@@ -111,8 +117,8 @@ test('single measurements become a curve whose ends are the least and the most',
 const measured = [
   scenarioOf([row('ours', [10, 10]), row('theirs', [20, 5]), row('gone', [], { absent: 'no compiler' })]),
 ];
-const state = (limit: object): string | undefined =>
-  judge(measured, [{ scenario: 'mutex alone', ...limit } as never])[0]?.state;
+const of = (limit: object): NamedTarget => ({ scenario: 'mutex alone', ...limit }) as NamedTarget;
+const state = (limit: object): string | undefined => judge({ scenarios: measured }, [of(limit)])[0]?.state;
 
 test('a target is met up to its limit, by a figure or by a ratio', () => {
   assert.is(state({ subject: 'ours', atMost: 10 }), 'met');
@@ -126,7 +132,53 @@ test('a target is met up to its limit, by a figure or by a ratio', () => {
 test('a target whose rival is absent is not measured; one whose rival does not exist is missed', () => {
   assert.is(state({ subject: 'ours', against: 'gone', atMost: 1 }), 'not measured');
   assert.is(state({ subject: 'ours', against: 'nobody', atMost: 1 }), 'missed');
-  assert.equal(judge(measured, [{ scenario: 'another one', subject: 'ours', atMost: 1 }]), [], 'not in this run');
+  assert.equal(judge({ scenarios: measured }, [of({ scenario: 'another one', subject: 'ours', atMost: 1 })]), []);
+});
+
+test('of a target that was measured again the median of all measurements decides, the first one among them', () => {
+  const target = of({ subject: 'ours', against: 'theirs', atMost: 0.75 });
+  const first = scenarioOf([row('ours', [9]), row('theirs', [10]), row('others', [1])]);
+  const alone = (figure: number) => scenarioOf([row('ours', [figure]), row('theirs', [10])]);
+  const again = (figures: number[]) => judge({ scenarios: [first], again: figures.map(alone) }, [target])[0];
+  assert.is(again([7, 7.4, 7.2])?.state, 'met');
+  assert.is(again([7, 7.9, 7.8])?.state, 'missed', 'one good measurement is not enough');
+  assert.match(
+    again([7, 7.4, 7.2])?.text ?? '',
+    '= 0.73, the median of 0.9 and, measured again alone, 0.7, 0.74, 0.72',
+  );
+  assert.is(again([])?.state, 'missed');
+});
+
+test('what was measured again for one target says nothing of another one', () => {
+  const first = scenarioOf([row('ours', [9]), row('theirs', [10])]);
+  const again = [scenarioOf([row('ours', [1])])];
+  assert.is(
+    judge({ scenarios: [first], again }, [of({ subject: 'ours', against: 'theirs', atMost: 0.5 })])[0]?.state,
+    'missed',
+  );
+});
+
+test('only targets that seem to be missed are measured again: always as often, and all of them in turns', async () => {
+  const scenarios = [
+    question(['ours', 'theirs', 'other'].map((name) => noting([], name, () => (name === 'ours' ? 3 : 1)))),
+    { ...question([noting([], 'single', () => 5)]), name: 'another one: it is measured too' },
+  ];
+  const limits = [
+    of({ subject: 'ours', against: 'theirs', atMost: 2 }),
+    of({ subject: 'ours', against: 'theirs', atMost: 4 }),
+    of({ subject: 'ours', against: 'nobody', atMost: 4 }),
+    of({ scenario: 'another one', subject: 'single', atMost: 4 }),
+  ];
+  const first = await Promise.all(
+    scenarios.map(async (each) => ({ ...scenarioOf([]), ...each, ...(await measure(each, () => {})) })),
+  );
+  const seem = missed({ scenarios: first }, limits);
+  assert.equal(seem, [limits[0], limits[3]]);
+  const again = await measureAgain(seem, scenarios, FULL);
+  assert.equal(
+    again.map(({ rows }) => rows.map(({ name }) => name).join()),
+    ['ours,theirs', 'single', 'ours,theirs', 'single', 'ours,theirs', 'single'],
+  );
 });
 
 test('every target names a scenario, and rivals that are in it', () => {
