@@ -58,7 +58,7 @@ export interface AsyncMutex {
   withAsync<R>(fn: () => R | Promise<R>, options?: AsyncWaitOptions): Promise<R>;
 }
 
-/** An item that was taken from afar, with an acknowledgement of its own: for several items in hand that end in any order. */
+/** What was taken from afar, with an acknowledgement of its own: for several items in hand that end in any order. */
 export interface Task<T> {
   readonly value: T;
   /** Says that it is dealt with. A second call does nothing. */
@@ -72,6 +72,10 @@ export interface RemoteQueue<T = unknown> extends AsyncQueue<T> {
   readonly size: Promise<number>;
   /** As `getAsync`, with an acknowledgement of its own, which `taskDone` then does not count. */
   takeAsync(options?: AsyncWaitOptions): Promise<Task<T>>;
+  /** As `takeAsync`, up to `max` items with one acknowledgement; resolves with `undefined` once the queue is closed and drained. */
+  takeManyAsync(max: number, options?: AsyncWaitOptions): Promise<Task<T[]> | undefined>;
+  /** How many items may be taken and not acknowledged, as far as that is known. */
+  readonly mostInHand: number;
   taskDone(n?: number): Promise<void>;
   close(): Promise<void>;
 }

@@ -80,7 +80,7 @@ export class Guest implements Answers {
       this.#handle(frame);
       if (this.#isGreeted) reader.limit = this.terms.frameBytes;
     });
-    const timer = setTimeout(() => this.refuse('no greeting came'), GREETING_TIME).unref();
+    const timer = setTimeout(() => this.#isGreeted || this.refuse('no greeting came'), GREETING_TIME).unref();
     socket.on('data', (chunk) => {
       if (this.gone) return;
       try {

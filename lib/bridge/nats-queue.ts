@@ -257,6 +257,27 @@ export class NatsQueue<T = unknown> implements RemoteQueue<T> {
     return { value, done: () => end(() => this.#acknowledge(message)), giveBack: () => end(() => message.nak()) };
   }
 
+  /** As `takeAsync`, up to `max` items with one acknowledgement; resolves with `undefined` once the queue is closed and drained. */
+  async takeManyAsync(max: number, options?: AsyncWaitOptions): Promise<Task<T[]> | undefined> {
+    requireInteger('max', max, 1, Number.MAX_SAFE_INTEGER);
+    const messages = await this.#take(Math.min(max, this.capacity, 1024), options).catch(endOf);
+    if (!messages) return undefined;
+    const value = messages.map((message) => this.#open(message, this.#tasks));
+    const end = async (how: (message: JsMsg) => unknown): Promise<void> => {
+      await Promise.all(messages.map((message) => this.#tasks.delete(message) && how(message)));
+    };
+    return {
+      value,
+      done: () => end((message) => this.#acknowledge(message)),
+      giveBack: () => end((message) => message.nak()),
+    };
+  }
+
+  /** What is taken and not acknowledged counts as there. */
+  get mostInHand(): number {
+    return this.capacity;
+  }
+
   #open(message: JsMsg, hand: Set<JsMsg>): T {
     try {
       const bytes = Buffer.from(message.data.buffer, message.data.byteOffset, message.data.byteLength);
@@ -428,15 +449,16 @@ export class NatsQueue<T = unknown> implements RemoteQueue<T> {
   /** Takes items until the queue is closed and drained. Acknowledge each by `taskDone`. */
   async *[Symbol.asyncIterator](): AsyncIterator<T> {
     for (;;) {
-      const messages = await this.#take(1).catch((error) => {
-        if (error instanceof ClosedError) return [];
-        throw error;
-      });
-      const [message] = messages;
-      if (!message) return;
-      yield this.#open(message, this.#inHand);
+      const messages = await this.#take(1).catch(endOf);
+      if (!messages) return;
+      yield this.#open(messages[0] as JsMsg, this.#inHand);
     }
   }
+}
+
+function endOf(error: unknown): undefined {
+  if (!(error instanceof ClosedError)) throw error;
+  return undefined;
 }
 
 /** Throws unless the server can have something of this name. */

@@ -104,18 +104,26 @@ export class SocketQueue<T = unknown> implements RemoteQueue<T> {
 
   /** As `getAsync`; the item has an acknowledgement of its own, and `taskDone` does not count it. */
   async takeAsync(options?: AsyncWaitOptions): Promise<Task<T>> {
-    const { opened, items, tags } = await this.#get(1, options);
-    let left = tags;
-    const end = (kind: number): Promise<void> => {
-      const [tag] = left;
-      left = [];
-      return tag === undefined ? Promise.resolve() : tell(opened, kind, [tag]);
-    };
-    return {
-      value: items[0] as T,
-      done: () => end(DONE_WITH),
-      giveBack: () => end(GIVE_BACK),
-    };
+    const taken = await this.#get(1, options);
+    return taskOf(taken, taken.items[0] as T);
+  }
+
+  /**
+   * As `takeAsync`, up to `max` items with one acknowledgement; resolves with `undefined` once the queue is closed and drained. When the
+   * connection has ended it rejects with ClosedError, or waits for the next one if the client connects again.
+   */
+  async takeManyAsync(max: number, options?: AsyncWaitOptions): Promise<Task<T[]> | undefined> {
+    requireInteger('max', max, 1, Number.MAX_SAFE_INTEGER);
+    for (;;) {
+      const taken = await this.#get(Math.min(max, 2 ** 32 - 1), options).catch((error) => this.#ended(error));
+      if (taken === ENDED) return undefined;
+      if (taken !== BROKEN) return taskOf(taken, taken.items);
+    }
+  }
+
+  /** The server’s `unacknowledged`, which is not known here: it is said when there are more. */
+  get mostInHand(): number {
+    return Number.POSITIVE_INFINITY;
   }
 
   #get(max: number, options: AsyncWaitOptions | undefined): Promise<Taken<T>> {
@@ -209,6 +217,17 @@ function receive<T>(taken: Taken<T>, rest: Buffer): Taken<T> {
     tag = (tag + 1) >>> 0;
   }
   return taken;
+}
+
+/** The acknowledgement of what was taken; only the first one does something. */
+function taskOf<T, V>({ opened, tags }: Taken<T>, value: V): Task<V> {
+  let left: readonly number[] = tags;
+  const end = (kind: number): Promise<void> => {
+    const mine = left;
+    left = [];
+    return mine.length === 0 ? Promise.resolve() : tell(opened, kind, mine);
+  };
+  return { value, done: () => end(DONE_WITH), giveBack: () => end(GIVE_BACK) };
 }
 
 async function open<T>(link: Link, name: string, own: Codec<T> | undefined): Promise<Opened<T>> {

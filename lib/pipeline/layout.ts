@@ -1,4 +1,5 @@
 /** What the threads of a pipeline share: the lines between its nodes, their gauges and their turns, made before any of them starts. */
+import type { AsyncQueue } from '../bridge/faces.ts';
 import type { SharedObject } from '../memory/handles.ts';
 import type { Region } from '../memory/region.ts';
 import type { Failure } from '../pool/failure.ts';
@@ -8,16 +9,19 @@ import { Event } from '../sync/event.ts';
 import { Mutex } from '../sync/mutex.ts';
 import { Value } from '../sync/value.ts';
 import { type Gauges, newGauges } from './gauge.ts';
-import type { Line } from './line.ts';
+import type { Line, Report } from './line.ts';
 import type { Output } from './output.ts';
-import type { Node, Plan, SinkNode } from './plan.ts';
+import type { Node, Plan, SinkNode, SourceNode } from './plan.ts';
 import type { Conduct } from './stage.ts';
+import { type Terms, termsOf } from './supply.ts';
+import { reports } from './tickets.ts';
 import { newTurns, type TurnWords } from './turns.ts';
 
 const MESSAGE_BYTES = 16 * 1024 - 16; // a message that is longer is sent; with its block's header 16 KiB
 const MOST_RECORDS = 256; // of a message
 const MESSAGES = 8; // at least so many in a line, and two for each consumer, so that none waits for another's
 const FAILURES = 64;
+const REPORTS = 1024;
 
 /** A node with what its threads share. */
 export interface Laid {
@@ -36,15 +40,31 @@ export class Layout {
   readonly laid: Laid[] = [];
   readonly turns: TurnWords[] = [];
   readonly lines: Line[] = [];
+  /** Of a source that is a queue: how much of it may be in hand, and where it is said what became of that. */
+  readonly terms: Terms | undefined;
+  readonly reports: Queue<Report> | undefined;
   readonly #region: Region;
   readonly #owned: SharedObject[] = [];
 
-  /** Throws RegionFullError, and leaves nothing behind. */
-  constructor({ region, name, source, stages }: Plan, sink: SinkNode) {
+  /** Throws RegionFullError, and RangeError for batches that could never be full; leaves nothing behind. */
+  constructor({ region, name, source, stages, inFlight }: Plan, sink: SinkNode) {
     this.#region = region;
+    const queue = queueOf(source);
+    this.terms =
+      queue &&
+      termsOf(
+        queue,
+        inFlight,
+        [source, ...stages].map(({ batch }) => batch),
+      );
     try {
       this.stopped = this.#own(new Event({ region, name: `${name} stopped` }));
       this.failures = this.#own(new Queue<Failure>({ region, capacity: FAILURES, name: `${name} failures` }));
+      if (queue) {
+        this.reports = this.#own(
+          new Queue<Report>({ region, capacity: REPORTS, codec: reports, name: `${name} tickets` }),
+        );
+      }
       this.#lay([source, ...stages, sink]);
     } catch (error) {
       this.free();
@@ -101,6 +121,7 @@ export class Layout {
       codec: records,
       records: most,
       bytes: MESSAGE_BYTES / 2,
+      reports: this.reports,
     };
     this.lines.push(line);
     return line;
@@ -117,6 +138,11 @@ export class Layout {
     this.#owned.push(object);
     return object;
   }
+}
+
+function queueOf({ from }: SourceNode): AsyncQueue | undefined {
+  if ('remote' in from) return from.remote;
+  return 'thread' in from && from.thread instanceof Queue ? from.thread : undefined;
 }
 
 function isThread(node: Node): boolean {

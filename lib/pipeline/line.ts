@@ -25,6 +25,16 @@ export interface Line {
   readonly records: number;
   /** A message with more bytes is sent. */
   readonly bytes: number;
+  /** Where it is said what became of the items of a source that is a queue: see tickets.ts. */
+  readonly reports: Queue<Report> | undefined;
+}
+
+/** What a thread says of a ticket. */
+export interface Report {
+  readonly what: number;
+  readonly ticket: number;
+  /** The ticket that it follows. */
+  readonly lead: number;
 }
 
 /** A stop shows itself as one of these, at whatever the thread was about to use. */

@@ -2,7 +2,7 @@
  * Messages of a pipeline: some records, encoded one behind the other, that travel through a queue as one item of bytes.
  *
  * A message has its number among those of its stage, by which order is kept; the number of its first record, for errors;
- * how many records there are; and each record with its length before it.
+ * how many records there are; the ticket of the items that they came of; and each record with its length before it.
  */
 import { MessageTooLargeError } from '../memory/errors.ts';
 import type { Region } from '../memory/region.ts';
@@ -11,6 +11,7 @@ import { type Codec, codec as codecs } from '../queue/codec.ts';
 const SEQUENCE = 0; // f64
 const FIRST = 8; // f64
 const COUNT = 16; // u32
+const TICKET = 20; // u32
 const HEADER = 24;
 const LENGTH = 4;
 const LEAST_BYTES = 4096;
@@ -31,6 +32,11 @@ export interface Numbers {
 export function number(message: Buffer, { sequence, first }: Numbers): void {
   message.writeDoubleLE(sequence, SEQUENCE);
   message.writeDoubleLE(first, FIRST);
+}
+
+/** Writes a ticket into a packed message. */
+export function mark(message: Buffer, ticket: number): void {
+  message.writeUInt32LE(ticket, TICKET);
 }
 
 /** How many records a packed message has. */
@@ -88,6 +94,7 @@ export class Packer {
 export class Message {
   readonly sequence: number;
   readonly count: number;
+  readonly ticket: number;
   /** The number of the next record. */
   record: number;
   readonly #from: Buffer;
@@ -101,6 +108,7 @@ export class Message {
     this.#codec = codec;
     this.sequence = from.readDoubleLE(SEQUENCE);
     this.record = from.readDoubleLE(FIRST);
+    this.ticket = from.readUInt32LE(TICKET);
     this.count = this.#left = from.readUInt32LE(COUNT);
   }
 

@@ -65,6 +65,11 @@ export interface PipelineOptions extends LineOptions {
   name?: string | undefined;
   /** What its stages do with records that fail, unless they say it themselves. */
   errors?: ErrorPolicy | undefined;
+  /**
+   * Of a source that is a queue, how many items may be in the pipeline, taken and not acknowledged, 1 to 1,048,576; 1,024 by
+   * default, and no more than the queue allows. A batch must fit in. A plain `Queue` is not bounded so.
+   */
+  inFlight?: number | undefined;
   /** Its abort stops the pipeline, which rejects with `signal.reason`. */
   signal?: AbortSignal | undefined;
   /** Milliseconds that a thread has to end by itself when the pipeline stops, before it is terminated; 1,000 by default. */
@@ -88,6 +93,8 @@ export interface SinkOptions {
 }
 
 const CAPACITY = 1024;
+/** Items of a source that is a queue. */
+export const IN_FLIGHT = 1024;
 const MOST_THREADS = 64;
 const MOST_RETRIES = 1000;
 const POLICIES: readonly unknown[] = ['stop', 'skip', 'collect'];
@@ -139,6 +146,7 @@ export function requirePipelineOptions(options: PipelineOptions): void {
   if (name !== undefined) requireName('name', name);
   if (errors !== undefined) requirePolicy(errors);
   requireSignal(signal);
+  requireInteger('inFlight', options.inFlight ?? IN_FLIGHT, 1, 2 ** 20);
   requireMilliseconds('grace', options.grace ?? 0, 0);
   requireMilliseconds('interval', interval, 1);
 }

@@ -8,19 +8,17 @@
  */
 import { add, costOf, type Gauge, OUT } from './gauge.ts';
 import { type Line, Sender } from './line.ts';
-import { countOf, type Numbers, number, Packer } from './message.ts';
+import { countOf, mark, type Numbers, number, Packer } from './message.ts';
+import { after, type Later, Tickets } from './tickets.ts';
 import type { Turns } from './turns.ts';
-
-/** A promise where something has to wait in one. */
-export type Later = Promise<void> | undefined;
 
 /** Where a stage gives its records. */
 export interface Outlet {
   /** Gives a record. Throws CodecError and MessageTooLargeError for that record, and STOPPED. */
   put(value: unknown): Later;
-  /** The output for message `sequence` of the input begins. */
-  begin(sequence: number): void;
-  /** It has ended. */
+  /** The output for message `sequence` of the input begins, which came with that ticket. */
+  begin(sequence: number, ticket: number): void;
+  /** It has ended. With tickets all of it is sent. */
   end(): Later;
   /** Sends what can be sent without waiting for something else: before a wait. */
   flush(): Later;
@@ -40,6 +38,8 @@ export class FreeOutlet implements Outlet {
   readonly #gauge: Gauge;
   readonly #consumers: Float64Array | undefined;
   readonly #number: (count: number) => Numbers;
+  readonly #tickets: Tickets;
+  #ticket = 0;
   #most = 1;
   #since: number = performance.now();
   #soon: NodeJS.Immediate | undefined;
@@ -62,6 +62,7 @@ export class FreeOutlet implements Outlet {
     this.#gauge = gauge;
     this.#consumers = consumers;
     this.#number = number;
+    this.#tickets = new Tickets(line.reports);
   }
 
   get patient(): boolean {
@@ -80,10 +81,14 @@ export class FreeOutlet implements Outlet {
     return this.#sending;
   }
 
-  begin(): void {}
+  begin(_sequence: number, ticket: number): void {
+    this.#ticket = ticket;
+  }
 
   end(): Later {
-    return undefined;
+    if (!this.#tickets.used) return undefined;
+    const ticket = this.#ticket;
+    return after(this.flush(), () => this.#tickets.release(ticket, this.patient));
   }
 
   flush(): Later {
@@ -91,8 +96,11 @@ export class FreeOutlet implements Outlet {
     if (count === 0) return this.#sending;
     const message = this.#packer.take();
     number(message, this.#number(count));
+    mark(message, this.#ticket);
     this.#adapt(count);
-    const later = this.#sender.send(message);
+    const held = this.#tickets.hold(this.#ticket, this.patient);
+    const copy = held && Uint8Array.from(message);
+    const later = copy ? held.then(() => this.#sender.send(copy)) : this.#sender.send(message);
     if (later) this.#sending = later.finally(() => this.#sent());
     else this.#since = performance.now();
     return this.#sending;
@@ -140,6 +148,7 @@ const HELD = 8;
 /** What came out for one message of the input. */
 interface Held {
   readonly sequence: number;
+  readonly ticket: number;
   readonly parts: Buffer[];
 }
 
@@ -150,8 +159,9 @@ export class OrderedOutlet implements Outlet {
   readonly #sender: Sender;
   readonly #gauge: Gauge;
   readonly #turns: Turns;
+  readonly #tickets: Tickets;
   readonly #held: Held[] = [];
-  #current: Held = { sequence: -1, parts: [] };
+  #current: Held = { sequence: -1, ticket: 0, parts: [] };
 
   constructor(line: Line, gauge: Gauge, turns: Turns, waited?: (milliseconds: number) => void) {
     this.#line = line;
@@ -159,6 +169,7 @@ export class OrderedOutlet implements Outlet {
     this.#sender = new Sender(line, waited);
     this.#gauge = gauge;
     this.#turns = turns;
+    this.#tickets = new Tickets(line.reports);
   }
 
   get patient(): boolean {
@@ -178,8 +189,8 @@ export class OrderedOutlet implements Outlet {
     return this.#inTurn(true);
   }
 
-  begin(sequence: number): void {
-    this.#current = { sequence, parts: [] };
+  begin(sequence: number, ticket: number): void {
+    this.#current = { sequence, ticket, parts: [] };
   }
 
   end(): Later {
@@ -207,12 +218,12 @@ export class OrderedOutlet implements Outlet {
   #inTurn(mayWait: boolean): Later {
     const before = this.#release(mayWait);
     if (before) return before.then(() => this.#inTurn(mayWait));
-    const { sequence, parts } = this.#current;
+    const current = this.#current;
     if (!this.patient) {
-      this.#turns.wait(sequence);
-      return this.#send(parts);
+      this.#turns.wait(current.sequence);
+      return this.#send(current);
     }
-    return this.#turns.waitAsync(sequence).then(() => this.#send(parts));
+    return this.#turns.waitAsync(current.sequence).then(() => this.#send(current));
   }
 
   /** Sends what is held as far as its turn has come; all of it if it may wait for that. */
@@ -224,23 +235,26 @@ export class OrderedOutlet implements Outlet {
         if (this.patient) return this.#turns.waitAsync(sequence).then(() => this.#release(mayWait));
         this.#turns.wait(sequence);
       }
-      const later = this.#send(next.parts);
-      if (later) return later.then(() => this.#passed()).then(() => this.#release(mayWait));
-      this.#passed();
+      const later = after(this.#send(next), () => this.#passed(next));
+      if (later) return later.then(() => this.#release(mayWait));
     }
     return undefined;
   }
 
-  #passed(): void {
+  #passed({ ticket }: Held): Later {
     this.#held.shift();
     this.#turns.pass();
+    return this.#tickets.release(ticket, this.patient);
   }
 
-  #send(parts: Buffer[]): Later {
+  #send(held: Held): Later {
+    const { ticket, parts } = held;
     for (let part = parts.shift(); part; part = parts.shift()) {
-      number(part, this.#turns.number(countOf(part)));
-      const later = this.#sender.send(part);
-      if (later) return later.then(() => this.#send(parts));
+      const message = part;
+      number(message, this.#turns.number(countOf(message)));
+      mark(message, ticket);
+      const later = after(this.#tickets.hold(ticket, this.patient), () => this.#sender.send(message));
+      if (later) return later.then(() => this.#send(held));
     }
     return undefined;
   }
@@ -250,11 +264,16 @@ export class OrderedOutlet implements Outlet {
 export class BatchOutlet implements Outlet {
   readonly #outlet: Outlet;
   readonly #size: number;
+  readonly #tickets: Tickets;
+  #ticket = 0;
   #group: unknown[] = [];
+  /** The tickets of the group, which holds them. */
+  #held: number[] = [];
 
-  constructor(outlet: Outlet, size: number) {
+  constructor(outlet: Outlet, size: number, tickets: Tickets) {
     this.#outlet = outlet;
     this.#size = size;
+    this.#tickets = tickets;
   }
 
   get patient(): boolean {
@@ -267,11 +286,12 @@ export class BatchOutlet implements Outlet {
 
   put(value: unknown): Later {
     this.#group.push(value);
-    return this.#group.length < this.#size ? undefined : this.#give();
+    return after(this.#hold(), () => (this.#group.length < this.#size ? undefined : this.#give()));
   }
 
-  begin(sequence: number): void {
-    this.#outlet.begin(sequence);
+  begin(sequence: number, ticket: number): void {
+    this.#ticket = ticket;
+    this.#outlet.begin(sequence, ticket);
   }
 
   end(): Later {
@@ -283,13 +303,37 @@ export class BatchOutlet implements Outlet {
   }
 
   finish(): Later {
-    const later = this.#group.length > 0 ? this.#give() : undefined;
-    return later ? later.then(() => this.#outlet.finish()) : this.#outlet.finish();
+    const later = this.#group.length > 0 ? this.#giveLast() : undefined;
+    return after(later, () => this.#outlet.finish());
   }
 
+  #hold(): Later {
+    if (!this.#tickets.used || this.#held.at(-1) === this.#ticket) return undefined;
+    this.#held.push(this.#ticket);
+    return this.#tickets.hold(this.#ticket, this.patient);
+  }
+
+  /** The ticket of the group is that of the message at work, which is held anyway. */
   #give(): Later {
     const group = this.#group;
     this.#group = [];
-    return this.#outlet.put(group);
+    const last = this.#held.pop() ?? 0;
+    const lead = after(this.#follow(last), () => this.#tickets.release(last, this.patient));
+    return after(lead, () => this.#outlet.put(group));
+  }
+
+  /** No message is at work any more: the group's own hold is given up when it was sent. */
+  #giveLast(): Later {
+    const group = this.#group;
+    const last = this.#held.pop() ?? 0;
+    this.#outlet.begin(0, last);
+    const given = after(this.#follow(last), () => this.#outlet.put(group));
+    return after(given, () => this.#outlet.end());
+  }
+
+  #follow(lead: number): Later {
+    const ticket = this.#held.shift();
+    if (ticket === undefined) return undefined;
+    return after(this.#tickets.follow(ticket, lead, this.patient), () => this.#follow(lead));
   }
 }

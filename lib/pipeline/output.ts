@@ -3,6 +3,7 @@ import type { Gauge } from './gauge.ts';
 import type { Line } from './line.ts';
 import type { Numbers } from './message.ts';
 import { BatchOutlet, FreeOutlet, OrderedOutlet, type Outlet } from './outlet.ts';
+import { Tickets } from './tickets.ts';
 import { Turns, type TurnWords } from './turns.ts';
 
 /** Where a thread gives its records. */
@@ -24,7 +25,7 @@ export function outletOf(output: Output, gauge: Gauge, waited?: (milliseconds: n
   const outlet = turns
     ? new OrderedOutlet(line, gauge, new Turns(turns, line), waited)
     : new FreeOutlet(line, gauge, consumers, given ? together(given) : alone(), waited);
-  return batch > 0 ? new BatchOutlet(outlet, batch) : outlet;
+  return batch > 0 ? new BatchOutlet(outlet, batch, new Tickets(line.reports)) : outlet;
 }
 
 /** The numbers of the messages of one thread. */

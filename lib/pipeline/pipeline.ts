@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
 import type { Writable } from 'node:stream';
+import type { AsyncQueue } from '../bridge/faces.ts';
 import { requireInteger, show } from '../memory/errors.ts';
 import { Region } from '../memory/region.ts';
 import { Queue } from '../queue/queue.ts';
@@ -8,6 +9,7 @@ import {
   type FunctionName,
   type Given,
   type GivenEach,
+  IN_FLIGHT,
   nodeOf,
   type PipelineOptions,
   requirePipelineOptions,
@@ -19,6 +21,7 @@ import type { Plan, SinkNode, SourceNode, StageNode } from './plan.ts';
 import { Run } from './run.ts';
 import { type PipelineStats, statsOf } from './stats.ts';
 import { type Callable, type Fold, folding, isAsyncIterable, isIterable, type StepKind, visiting } from './steps.ts';
+import { isAsyncQueue } from './supply.ts';
 
 /** A function of a module that makes records in a thread of its own, or takes them there. */
 export interface ThreadFunction {
@@ -31,10 +34,10 @@ export interface ThreadFunction {
 }
 
 /** Where records come from. */
-export type PipelineSource<T> = Iterable<T> | AsyncIterable<T> | ReadableStream<T> | Queue<T> | ThreadFunction;
+export type PipelineSource<T> = Iterable<T> | AsyncIterable<T> | ReadableStream<T> | AsyncQueue<T> | ThreadFunction;
 
 /** Where records go. */
-export type PipelineSink<T> = Writable | WritableStream<T> | Queue<T> | ThreadFunction;
+export type PipelineSink<T> = Writable | WritableStream<T> | AsyncQueue<T> | ThreadFunction;
 
 const GRACE = 1000; // ms
 const INTERVAL = 250; // ms
@@ -176,7 +179,7 @@ export class Pipeline<T = unknown> extends EventEmitter<{ progress: [PipelineSta
     const into = sinkOf(sink, end);
     const name = 'thread' in into && !(into.thread instanceof Queue) ? into.thread.name : 'to';
     const result = await this.#ends(this.#start({ ...nodeOf(name, options, this.#policy), into }));
-    if (sink instanceof Queue && end) sink.close();
+    if (isAsyncQueue(sink) && end) await sink.close();
     return result as R;
   }
 
@@ -230,7 +233,7 @@ export class Pipeline<T = unknown> extends EventEmitter<{ progress: [PipelineSta
 
   #start(sink: SinkNode): Run {
     this.#requireIdle();
-    const { region, name = 'pipeline', signal, grace = GRACE } = this.#options;
+    const { region, name = 'pipeline', signal, grace = GRACE, inFlight = IN_FLIGHT } = this.#options;
     const { from } = this.#source;
     const home = 'thread' in from && from.thread instanceof Queue ? from.thread.region : undefined;
     const plan: Plan = {
@@ -238,6 +241,7 @@ export class Pipeline<T = unknown> extends EventEmitter<{ progress: [PipelineSta
       name,
       source: this.#source,
       stages: this.#stages,
+      inFlight,
       signal,
       grace,
     };
@@ -280,6 +284,7 @@ type SinkCall = { readonly module: string; readonly name: string };
 
 function sourceOf(source: unknown): SourceNode['from'] {
   if (source instanceof Queue) return { thread: source };
+  if (isAsyncQueue(source)) return { remote: source };
   if (isIterable(source) || isAsyncIterable(source)) return { here: source };
   if (isThreadFunction(source)) {
     const { args = [] } = source;
@@ -287,19 +292,20 @@ function sourceOf(source: unknown): SourceNode['from'] {
     return { thread: { ...exportedOf(source.module, source.name), args } };
   }
   throw new TypeError(
-    `source must be an iterable, an async iterable, a stream, a Queue or { module, name }: got ${show(source)}`,
+    `source must be an iterable, an async iterable, a stream, a queue or { module, name }: got ${show(source)}`,
   );
 }
 
 function sinkOf(sink: unknown, end: boolean): SinkNode['into'] {
   if (typeof end !== 'boolean') throw new TypeError(`end must be a boolean: got ${show(end)}`);
   if (sink instanceof Queue) return { thread: sink };
+  if (isAsyncQueue(sink)) return { remote: sink };
   if (sink instanceof WritableStream || isWritable(sink)) return { stream: sink, end };
   if (isThreadFunction(sink)) {
     return { thread: { kind: 'to', initial: undefined, ...exportedOf(sink.module, sink.name) } };
   }
   throw new TypeError(
-    `sink must be a writable stream that has not ended, a Queue or { module, name }: got ${show(sink)}`,
+    `sink must be a writable stream that has not ended, a queue or { module, name }: got ${show(sink)}`,
   );
 }
 

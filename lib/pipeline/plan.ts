@@ -1,4 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
+import type { AsyncQueue } from '../bridge/faces.ts';
 import type { Region } from '../memory/region.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { ErrorPolicy, Stage } from './stage.ts';
@@ -33,6 +34,7 @@ export interface StageNode extends Node {
 export interface SourceNode extends Node {
   readonly from:
     | { readonly thread: (Exported & { readonly args: readonly unknown[] }) | Queue }
+    | { readonly remote: AsyncQueue }
     | { readonly here: Iterable<unknown> | AsyncIterable<unknown> };
 }
 
@@ -42,6 +44,7 @@ export interface SinkNode extends Node {
     | {
         readonly thread: ({ readonly kind: 'forEach' | 'reduce' | 'to'; readonly initial: unknown } & Exported) | Queue;
       }
+    | { readonly remote: AsyncQueue }
     | { readonly fold: { readonly step: Parameters<Stage['run']>[0]; result(): unknown } }
     | { readonly stream: Writable | WritableStream; readonly end: boolean }
     | { readonly loop: true };
@@ -52,6 +55,8 @@ export interface Plan {
   readonly name: string;
   readonly source: SourceNode;
   readonly stages: readonly StageNode[];
+  /** Items of a queue that is the source which may be taken and not acknowledged. */
+  readonly inFlight: number;
   readonly signal: AbortSignal | undefined;
   /** Milliseconds that a stopped thread has before it is terminated. */
   readonly grace: number;

@@ -1,6 +1,4 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { ClosedError } from '../memory/errors.ts';
-import type { Queue } from '../queue/queue.ts';
 import { STOPPED } from './line.ts';
 import type { Outlet } from './outlet.ts';
 
@@ -91,16 +89,5 @@ class Steps {
 
   clear(): void {
     this.#signal.removeEventListener('abort', this.#abort);
-  }
-}
-
-const MANY = 256;
-
-/** What is in a queue, until it is closed and drained. */
-export async function* drained(queue: Queue, signal: AbortSignal): AsyncGenerator<unknown, void, undefined> {
-  try {
-    for (;;) yield* await queue.getManyAsync(MANY, { signal });
-  } catch (error) {
-    if (error === STOPPED || !(error instanceof ClosedError) || !queue.closed) throw error;
   }
 }

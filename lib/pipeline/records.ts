@@ -18,13 +18,17 @@ export class Records<T = unknown> {
   }
 
   *[Symbol.iterator](): Generator<T, void, undefined> {
-    for (let message = this.#inlet.takeNow(); message; message = this.#inlet.takeNow()) yield* this.#of(message);
+    for (let message = this.#inlet.takeNow(); message; message = this.#inlet.takeNow()) {
+      yield* this.#of(message);
+      this.#inlet.accept(message);
+    }
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
     this.#inlet.patient = true;
     for (let message = await this.#inlet.take(); message; message = await this.#inlet.take()) {
       for (const record of this.#of(message)) yield record;
+      await this.#inlet.accept(message);
     }
   }
 

@@ -9,21 +9,27 @@
  */
 import type { Writable } from 'node:stream';
 import { pipeline as streamTo } from 'node:stream/promises';
+import type { AsyncQueue } from '../bridge/faces.ts';
 import { StageError, ThreadDiedError, TimeoutError } from '../memory/errors.ts';
 import { allowListeners, LONGEST_TIMER } from '../memory/wait.ts';
 import { unpack } from '../pool/failure.ts';
 import type { Thread } from '../pool/thread.ts';
+import type { Queue } from '../queue/queue.ts';
+import { Delivery } from './delivery.ts';
 import { add, gaugeOf, now, OUT, RECORD, SINCE, WAITED } from './gauge.ts';
 import { Inlet } from './inlet.ts';
 import { type Laid, Layout } from './layout.ts';
-import { STOPPED } from './line.ts';
+import { type Line, type Report, STOPPED } from './line.ts';
+import type { Outlet } from './outlet.ts';
 import { outletOf } from './output.ts';
 import type { Plan, SinkNode } from './plan.ts';
 import { pump, pumpAsync, Share } from './pump.ts';
 import { Records } from './records.ts';
 import { Stage } from './stage.ts';
 import { startThread } from './start.ts';
-import { isAsyncIterable } from './steps.ts';
+import { isAsyncIterable, stepOf } from './steps.ts';
+import { supply, type Terms } from './supply.ts';
+import { Ledger } from './tickets.ts';
 import { wakeTurns } from './turns.ts';
 
 const KEPT = 1000; // errors that are collected; the others are counted
@@ -108,7 +114,9 @@ export class Run {
       for (let thread = 0; thread < stage.threads; thread++) this.#startThread(laid, 'stage', stage, thread);
     }
     const { from } = source;
-    if ('thread' in from) this.#startThread(laidSource as Laid, 'source', { from: from.thread }, 0);
+    const { terms } = this.layout;
+    if ('thread' in from) this.#startThread(laidSource as Laid, 'source', { from: from.thread, terms }, 0);
+    else if ('remote' in from) this.#joins.push(this.#supply(laidSource as Laid, from.remote));
     else this.#joins.push(this.#pump(laidSource as Laid, from.here).catch((error) => this.fail(error)));
   }
 
@@ -118,7 +126,8 @@ export class Run {
     else if ('fold' in into) {
       const stage = new Stage(sink.conduct, gaugeOf(sink.gauges, 0), sink.gauges.times);
       this.#result = stage.run(into.fold.step, this.#inlet()).then(() => into.fold.result());
-    } else if ('stream' in into) this.#result = this.#stream(into.stream, into.end);
+    } else if ('remote' in into) this.#result = this.#deliver(sink, into.remote);
+    else if ('stream' in into) this.#result = this.#stream(into.stream, into.end);
     this.#result.catch(() => {}); // `end` hears of it
     void this.#result.then(
       () => 'loop' in into || this.#stop(),
@@ -175,17 +184,46 @@ export class Run {
     arm(timeout);
   }
 
-  async #pump({ node, gauges, output }: Laid, from: Iterable<unknown> | AsyncIterable<unknown>): Promise<void> {
+  #pump(laid: Laid, from: Iterable<unknown> | AsyncIterable<unknown>): Promise<void> {
+    return this.#source(laid, async (outlet) => {
+      if (isAsyncIterable(from)) await pumpAsync(from, outlet, this.#halt.signal);
+      else await pump(from, outlet, new Share());
+      await outlet.finish();
+    });
+  }
+
+  /** Ends when all that came of the queue was accepted, or what was not is given back. */
+  async #supply(laid: Laid, from: AsyncQueue): Promise<void> {
+    const { reports, terms } = this.layout;
+    const ledger = new Ledger(reports as Queue<Report>); // of a source that is a queue there are both
+    const settled = ledger.settle();
+    await this.#source(laid, (outlet) => supply(from, terms as Terms, ledger, outlet, this.#halt.signal)).catch(
+      (error) => this.fail(error),
+    );
+    await settled;
+  }
+
+  async #source({ node, gauges, output }: Laid, give: (outlet: Outlet) => Promise<void>): Promise<void> {
     const gauge = gaugeOf(gauges, 0);
     const outlet = outletOf(output as NonNullable<Laid['output']>, gauge, (waited) => add(gauge, WAITED, waited));
     outlet.patient = true;
     try {
-      if (isAsyncIterable(from)) await pumpAsync(from, outlet, this.#halt.signal);
-      else await pump(from, outlet, new Share());
-      await outlet.finish();
+      await give(outlet);
     } catch (error) {
       throw error === STOPPED ? error : new StageError(node.name, gauge[OUT] as number, error);
     }
+  }
+
+  #deliver({ conduct, gauges, input }: Laid, into: AsyncQueue): Promise<void> {
+    const gauge = gaugeOf(gauges, 0);
+    const stage = new Stage(conduct, gauge, gauges.times);
+    const fail = (error: unknown): void => this.fail(error);
+    const delivery = new Delivery(into, stage, gauge, input as Line, this.#halt.signal, fail);
+    return stage.run(
+      stepOf('pass', () => undefined, delivery, false),
+      this.#inlet(),
+      delivery,
+    );
   }
 
   async #stream(stream: Writable | WritableStream, end: boolean): Promise<void> {
@@ -209,6 +247,7 @@ export class Run {
     this.layout.stopped.set();
     this.#halt.abort(STOPPED);
     for (const { queue } of this.layout.lines) queue.close();
+    this.layout.reports?.close();
     this.#waking = Promise.all(this.layout.turns.map(wakeTurns));
   }
 
@@ -231,6 +270,6 @@ export class Run {
 
 /** What of a node its threads have to know. */
 function pick(node: object): object {
-  const { kind, call, from, into } = node as Record<string, unknown>;
-  return { kind, call, from, into };
+  const { kind, call, from, into, terms } = node as Record<string, unknown>;
+  return { kind, call, from, into, terms };
 }

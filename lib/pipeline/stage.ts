@@ -6,9 +6,10 @@ import { add, FAILED, type Gauge, IN, RECORD, Stopwatch } from './gauge.ts';
 import type { Inlet } from './inlet.ts';
 import { STOPPED } from './line.ts';
 import type { Message } from './message.ts';
-import type { Later, Outlet } from './outlet.ts';
+import type { Outlet } from './outlet.ts';
 import { Share } from './pump.ts';
 import type { Step } from './steps.ts';
+import type { Later } from './tickets.ts';
 
 /** What becomes of a record that fails. */
 export type ErrorPolicy = 'stop' | 'skip' | 'collect';
@@ -54,16 +55,16 @@ export class Stage {
         message = await inlet.take();
       }
       if (!message) break;
-      await this.#work(message, outlet);
+      await this.#work(message, inlet, outlet);
       if (this.#patient) inlet.patient = true;
       if (share) await share.over();
     }
     await outlet?.finish();
   }
 
-  async #work(message: Message, outlet: Outlet | undefined): Promise<void> {
+  async #work(message: Message, inlet: Inlet, outlet: Outlet | undefined): Promise<void> {
     this.#watch.begin();
-    outlet?.begin(message.sequence);
+    outlet?.begin(message.sequence, message.ticket);
     while (message.more) {
       this.#watch.enter();
       const later = this.#one(message);
@@ -74,7 +75,7 @@ export class Stage {
       }
       this.#watch.leave();
     }
-    await outlet?.end();
+    await (outlet ? outlet.end() : inlet.accept(message));
     this.#watch.end(message.count);
   }
 
@@ -86,7 +87,7 @@ export class Stage {
     try {
       value = message.next();
     } catch (error) {
-      return this.#fail(record, error);
+      return this.fail(record, error);
     }
     return this.#attempt(record, value, this.#conduct.retries);
   }
@@ -110,17 +111,22 @@ export class Stage {
 
   #again(record: number, value: unknown, left: number, error: unknown): Later {
     if (error === STOPPED) throw error;
-    return left > 0 ? this.#attempt(record, value, left - 1) : this.#fail(record, error);
+    return left > 0 ? this.#attempt(record, value, left - 1) : this.fail(record, error);
   }
 
-  #fail(record: number, cause: unknown): Later {
-    const { name, errors, failures } = this.#conduct;
+  /** Does with a record that failed what the policy says. Throws StageError. */
+  fail(record: number, cause: unknown): Later {
+    const { errors, failures } = this.#conduct;
     add(this.#gauge, FAILED, 1);
     if (errors === 'skip') return undefined;
-    const error = new StageError(name, record, cause);
+    const error = this.errorOf(record, cause);
     if (errors === 'stop') throw error;
     return failures.putAsync(pack(error)).catch(() => {
       throw STOPPED; // it is closed by a stop only
     });
+  }
+
+  errorOf(record: number, cause: unknown): StageError {
+    return new StageError(this.#conduct.name, record, cause);
   }
 }

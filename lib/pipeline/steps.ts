@@ -1,5 +1,6 @@
 import { show } from '../memory/errors.ts';
-import type { Later, Outlet } from './outlet.ts';
+import type { Outlet } from './outlet.ts';
+import type { Later } from './tickets.ts';
 
 // What a stage does with one record. Each step gives a promise only where something has to be awaited: a stage of plain
 // functions makes none.

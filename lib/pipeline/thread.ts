@@ -3,12 +3,15 @@ import { StageError, show, TaskError } from '../memory/errors.ts';
 import { Queue } from '../queue/queue.ts';
 import { add, BUSY, type Gauge, type Gauges, gaugeOf, OUT, RECORD, WAITED } from './gauge.ts';
 import { Inlet } from './inlet.ts';
-import { type Line, STOPPED, stopSignal } from './line.ts';
+import { type Line, type Report, STOPPED, stopSignal } from './line.ts';
+import type { Outlet } from './outlet.ts';
 import { type Output, outletOf } from './output.ts';
-import { drained, pump, pumpAsync } from './pump.ts';
+import { pump, pumpAsync } from './pump.ts';
 import { Records } from './records.ts';
 import { type Conduct, Stage } from './stage.ts';
 import { type Callable, folding, isAsyncIterable, isIterable, type StepKind, stepOf, visiting } from './steps.ts';
+import { supply, type Terms } from './supply.ts';
+import { Ledger } from './tickets.ts';
 
 /** The address of this file, whatever its extension. */
 export const entry: string = import.meta.url;
@@ -37,6 +40,8 @@ export interface StagePlace extends Place {
 
 export interface SourcePlace extends Place {
   readonly from: (Exported & { readonly args: readonly unknown[] }) | Queue;
+  /** For a queue. */
+  readonly terms: Terms | undefined;
   readonly output: Output;
 }
 
@@ -63,17 +68,42 @@ export function source(place: SourcePlace): Promise<void> {
     const { from, output, gauges, thread, conduct } = place;
     const gauge = gaugeOf(gauges, thread);
     const begin = performance.now();
-    await naming(conduct, gauge, async () => {
-      const outlet = outletOf(output, gauge, (waited) => add(gauge, WAITED, waited));
-      const signal = () => stopSignal(output.line);
-      const made = from instanceof Queue ? drained(from, signal()) : await (await load(from))(...from.args);
-      if (isIterable(made)) await pump(made, outlet);
-      else if (isAsyncIterable(made)) await pumpAsync(made, outlet, signal());
-      else throw new TypeError(`a source must return an iterable or an async iterable: got ${show(made)}`);
-      await outlet.finish();
-      add(gauge, BUSY, performance.now() - begin - (gauge[WAITED] as number));
-    });
+    const outlet = outletOf(output, gauge, (waited) => add(gauge, WAITED, waited));
+    const ended = () => add(gauge, BUSY, performance.now() - begin - (gauge[WAITED] as number));
+    await naming(conduct, gauge, () =>
+      from instanceof Queue ? drain(from, place, outlet, ended) : make(from, place, outlet, ended),
+    );
   });
+}
+
+type Ended = () => void;
+
+async function make(
+  from: Exported & { readonly args: readonly unknown[] },
+  { output }: SourcePlace,
+  outlet: Outlet,
+  ended: Ended,
+): Promise<void> {
+  const made = await (await load(from))(...from.args);
+  if (isIterable(made)) await pump(made, outlet);
+  else if (isAsyncIterable(made)) await pumpAsync(made, outlet, stopSignal(output.line));
+  else throw new TypeError(`a source must return an iterable or an async iterable: got ${show(made)}`);
+  await outlet.finish();
+  ended();
+}
+
+/** Ends when all that came of the queue was accepted. What it had taken and not acknowledged comes back when this thread ends. */
+async function drain(from: Queue, { output, terms }: SourcePlace, outlet: Outlet, ended: Ended): Promise<void> {
+  const { line } = output;
+  const ledger = new Ledger(line.reports as Queue<Report>); // of a source that is a queue there are both
+  const settled = ledger.settle();
+  try {
+    await supply(from, terms as Terms, ledger, outlet, stopSignal(line));
+  } catch (error) {
+    if (error !== STOPPED) throw error;
+  }
+  ended();
+  await settled;
 }
 
 /** The thread that takes the records; gives what its function gives. */
