@@ -43,7 +43,7 @@ export const THREAD_WAIT_SET = 168; // in which of its wait sets,
 export const THREAD_WAIT_ENDLESS = 172; // 1 without a timeout,
 export const THREAD_WAIT_SINCE = 176; // and since when: Date.now(), in 64 bits
 export const THREAD_WAIT_TICKET = 184; // 64 bits: 0, or the number of the wait, which no other has
-export const THREAD_BATCH = 192; // payloads of a batch, 8 bytes each
+export const THREAD_BATCH = 192; // payloads of a batch, 8 bytes each; numbers of 32 bits have 4
 export const BATCH = 256; // payloads in one batch at the most
 export const THREAD_BYTES = 2240; // THREAD_BATCH + 8 * BATCH, a multiple of 64
 export const MAX_THREADS = 512; // bits of a wait set
@@ -236,10 +236,12 @@ export const QUEUE_CODEC = 72;
 export const QUEUE_BLOCKS = 76; // how many blocks, 0 when the codec needs none
 export const QUEUE_BLOCK_STRIDE = 80; // bytes from one block to the next
 export const QUEUE_BLOCKS_AT = 84; // address of the first block
-export const QUEUE_SLOT_SHIFT = 88; // SLOT_SHIFT, or one more for wide items
+export const QUEUE_SLOT_SHIFT = 88; // SLOT_SHIFT, or more for records
 export const QUEUE_REDELIVERS = 92; // 1 when items stay their consumer's until it acknowledges them
+export const QUEUE_NUMBERS_AT = 96; // address of the number beside the first slot, or 0 when its items are no numbers
 export const QUEUE_RECORD = 100; // bytes of a record that lies in its slot, or 0
 export const QUEUE_TEXT = 104; // address of the description of its codec, or 0
+export const QUEUE_NUMBER_SHIFT = 108; // 2 for numbers of 32 bits, 3 for those of 64
 export const QUEUE_TAIL = 128; // where to look for the end; never ahead of it
 export const QUEUE_HEAD_SEEN = 132; // what a producer last saw of the head
 export const QUEUE_HEAD = 256; // next position to take
@@ -252,9 +254,9 @@ export const QUEUE_JOINERS = 576; // wait set: threads in join()
 export const QUEUE_SLOTS = 640;
 
 // Slot of a ring: a word of 64 bits, see ring.ts
-export const SLOT_SHIFT = 3; // 8 bytes, and as many again for wide items
-export const SLOT_WIDE = 8; // where the 8 bytes of a wide item are
-export const CLAIM_SHIFT = 10; // of a claim: the count above, slot + 1 of the owner below
+export const SLOT_SHIFT = 3; // 8 bytes, and those of a record behind them
+export const SLOT_RECORD = 8; // where the record is
+export const CLAIM_SHIFT = 10; // of a claim: the count above, slot + 1 of the owner below; of a run: the count, and nobody
 export const CLOSED_MARK = -1; // the queue ends here
 export const NO_CLAIM = -1; // no position
 

@@ -1,7 +1,7 @@
 /**
  * Records: items of one fixed size, up to 2,040 bytes, that lie in the slots of a ring behind the word of each slot.
  *
- * Source: ring.ts, whose wide items are records of 8 bytes; here is only how many bytes are copied, and from where.
+ * Source: ring.ts; here is only how many bytes are copied, and from where.
  *
  * Put   1. claim positions by a compare-exchange of the first slot's word  2. copy the records into their slots, plainly
  *       3. publish all by one store
@@ -18,7 +18,7 @@ import {
   QUEUE_HEAD,
   QUEUE_PUTTERS,
   QUEUE_RECORD,
-  SLOT_WIDE,
+  SLOT_RECORD,
 } from './layout';
 import { claim, claimedAt, notPublished, said, slotAt, stampOf, wordOf } from './ring';
 
@@ -36,7 +36,7 @@ export function recordsPut(q: usize, serial: i32, owner: i32, from: usize, count
   for (let i = n - 1; i >= 0; i--) {
     const position = t + (i << 1);
     const slot = slotAt(q, position);
-    copy(slot + SLOT_WIDE, from + <usize>(i * bytes), bytes);
+    copy(slot + SLOT_RECORD, from + <usize>(i * bytes), bytes);
     if (i > 0) store<i64>(slot, wordOf(position | 1, 0));
     // Publishes: all records and words of the claim. By: this store. Seen after: the load in recordsGet().
     else atomic.store<i64>(slot, wordOf(position | 1, 0));
@@ -72,7 +72,7 @@ function copyPublished(q: usize, head: i32, into: usize, most: i32): i32 {
     const position = head + (n << 1);
     const slot = slotAt(q, position);
     if (stampOf(atomic.load<i64>(slot)) !== (position | 1)) break;
-    copy(into + <usize>(n * bytes), slot + SLOT_WIDE, bytes);
+    copy(into + <usize>(n * bytes), slot + SLOT_RECORD, bytes);
     n++;
   }
   return n;

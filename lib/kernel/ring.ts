@@ -5,25 +5,28 @@
  * correct, Michael and Scott, "Simple, Fast, and Practical Non-Blocking and Blocking Concurrent Queue Algorithms" (1996);
  * the owner in the claimed place, iceoryx2; the gate on a remembered head, rigtorp's SPSCQueue.
  *
- * A slot is one 64-bit word: a stamp in its upper half, 32 bits in its lower half. Slots of wide items (f64, i64) are
- * followed by 8 bytes more. Positions count in twos, so that a stamp has a bit to say that the slot is published.
+ * A slot is one 64-bit word: a stamp in its upper half, 32 bits in its lower half. Numbers of a batch, and wide ones (f64,
+ * i64), lie side by side in an array of their own, one beside each slot: a run of them is one copy in and one copy out, and
+ * a consumer looks at no slot but its first. Positions count in twos, so that a stamp has a bit to say that the slot is
+ * published.
  *
- * | word of position p's slot        | meaning                                                              |
- * |----------------------------------|----------------------------------------------------------------------|
- * | anything older, or 0             | free, once the head is less than a lap behind                        |
- * | p + 1, payload                   | published                                                            |
- * | p, count << CLAIM_SHIFT + owner  | that thread claimed `count` positions from p on, and is filling them |
- * | p, count << CLAIM_SHIFT + DEAD   | the owner of that claim died: whoever comes here passes over it      |
- * | p, CLOSED_MARK                   | the queue ends here, for ever                                        |
+ * | word of position p's slot       | meaning                                                               |
+ * |---------------------------------|-----------------------------------------------------------------------|
+ * | anything older, or 0            | free, once the head is less than a lap behind                         |
+ * | p + 1, payload                  | published                                                             |
+ * | p, count << CLAIM_SHIFT         | published: a run of which `count` numbers are left, this one included |
+ * | p, count << CLAIM_SHIFT + owner | that thread claimed `count` positions from p on, and is filling them  |
+ * | p, count << CLAIM_SHIFT + DEAD  | the owner of that claim died: whoever comes here passes over it       |
+ * | p, CLOSED_MARK                  | the queue ends here, for ever                                         |
  *
  * Seek    1. start at the tail, which is a hint and never ahead  2. a published slot: the next position; a claimed one: the
  *         position behind its claim; a slot of a later lap: the hint is stale, start at the head  3. what is left is free
  *         or says closed, and is where the queue ends
  * Put     1. seek  2. is there room before the head (first the remembered one, then the true one)?
  *         3. compare-exchange the slot's word: claims the position and publishes the item at once  4. note the tail
- * Many    3. compare-exchange the first slot's word to a claim  4. note the tail  5. write all words behind the first, plainly
- *         6. store the first word as published: that publishes all
- * Get     1. load the head and its slot's word  2. published: copy the payload
+ * Many    3. compare-exchange the first slot's word to a claim  4. note the tail  5. write the numbers, and all words
+ *         behind the first, plainly  6. store the first word as published: that publishes all
+ * Get     1. load the head and its slot's word  2. published: copy the payload, or as much of the run as is wanted
  *         3. compare-exchange the head: the copy is the item, and the slot is free; otherwise drop the copy and start again
  *         A payload that is a block is claimed by its own state word first, so that a block has an owner at any instant;
  *         whoever finds it claimed moves the head on in the owner's place.
@@ -61,13 +64,13 @@ import {
   QUEUE_JOINERS,
   QUEUE_LIMIT,
   QUEUE_MASK,
+  QUEUE_NUMBER_SHIFT,
+  QUEUE_NUMBERS_AT,
   QUEUE_PUTTERS,
   QUEUE_SLOT_SHIFT,
   QUEUE_SLOTS,
   QUEUE_TAIL,
   SKIPPED,
-  SLOT_SHIFT,
-  SLOT_WIDE,
   THREAD_BATCH,
   THREAD_MAIL,
   THREAD_SENDING,
@@ -83,10 +86,6 @@ export function slotAt(q: usize, position: i32): usize {
   return (
     q + QUEUE_SLOTS + <usize>(((<u32>position >> 1) & <u32>load<i32>(q, QUEUE_MASK)) << load<i32>(q, QUEUE_SLOT_SHIFT))
   );
-}
-
-function isWide(q: usize): bool {
-  return load<i32>(q, QUEUE_SLOT_SHIFT) !== SLOT_SHIFT;
 }
 
 export function stampOf(word: i64): i32 {
@@ -187,19 +186,24 @@ export function ringPutBlock(q: usize, serial: i32, me: usize, block: usize): i3
 
 /** As ringPut, for the 8 bytes of the caller's mail. */
 export function ringPutWide(q: usize, serial: i32, me: usize, owner: i32): i32 {
-  const n = putAll(q, serial, me + THREAD_MAIL, owner, 1);
-  return n > 0 ? said(q + QUEUE_GETTERS) : n;
+  if (load<i32>(q, OBJECT_SERIAL) !== serial) return FREED;
+  const n = claim(q, owner, 1);
+  if (n <= 0) return n;
+  store<i64>(numberAt(q, end), load<i64>(me, THREAD_MAIL));
+  publishRun(q, end, 1);
+  return said(q + QUEUE_GETTERS);
 }
 
 /** Puts the first of `count` payloads of the caller's batch, as many as there is room for: how many, BUSY, CLOSED or FREED. */
 export function ringPutMany(q: usize, serial: i32, me: usize, owner: i32, count: i32): i32 {
-  return putAll(q, serial, me + THREAD_BATCH, owner, count);
-}
-
-function putAll(q: usize, serial: i32, from: usize, owner: i32, count: i32): i32 {
   if (load<i32>(q, OBJECT_SERIAL) !== serial) return FREED;
   const n = claim(q, owner, count);
-  if (n > 0) fill(q, end, n, from);
+  if (n <= 0) return n;
+  if (load<i32>(q, QUEUE_BLOCKS) !== 0) publishBlocks(q, end, n, me + THREAD_BATCH);
+  else {
+    copyNumbers(q, end, n, me + THREAD_BATCH, true);
+    publishRun(q, end, n);
+  }
   return n;
 }
 
@@ -224,25 +228,50 @@ export function claimedAt(): i32 {
   return end;
 }
 
-/** Writes the payloads of a claim, and publishes them. */
-function fill(q: usize, t: i32, n: i32, from: usize): void {
-  const wide = isWide(q);
-  const blocks = load<i32>(q, QUEUE_BLOCKS) !== 0;
+/** Publishes the numbers of a claim, which are beside their slots, as a run. */
+function publishRun(q: usize, t: i32, n: i32): void {
+  for (let i = n - 1; i > 0; i--) store<i64>(slotAt(q, t + (i << 1)), wordOf(t + (i << 1), (n - i) << CLAIM_SHIFT));
+  // Publishes: all numbers and words of the claim. By: this store. Seen after: the load in ringGet().
+  atomic.store<i64>(slotAt(q, t), wordOf(t, n << CLAIM_SHIFT));
+}
+
+/** Writes the blocks of a claim into their slots, and publishes them. */
+function publishBlocks(q: usize, t: i32, n: i32, from: usize): void {
   for (let i = n - 1; i >= 0; i--) {
     const position = t + (i << 1);
     const slot = slotAt(q, position);
-    const payload = load<i64>(from + <usize>(i << 3));
-    if (wide) store<i64>(slot, payload, SLOT_WIDE);
-    if (blocks) store<i32>(<usize>payload, position | 1, BLOCK_STATE);
-    const word = wordOf(position | 1, <i32>payload);
-    if (i > 0) store<i64>(slot, word);
-    // Publishes: all words and payloads of the claim. By: this store. Seen after: the load in ringGet().
-    else atomic.store<i64>(slot, word);
+    const block = load<i32>(from + <usize>(i << 3));
+    store<i32>(<usize>block, position | 1, BLOCK_STATE);
+    if (i > 0) store<i64>(slot, wordOf(position | 1, block));
+    // Publishes: all words and blocks of the claim. By: this store. Seen after: the load in ringGetBlock().
+    else atomic.store<i64>(slot, wordOf(position | 1, block));
   }
 }
 
-function payloadOf(slot: usize, word: i64, wide: bool): i64 {
-  return wide ? load<i64>(slot, SLOT_WIDE) : <i64>(<i32>word);
+function numberAt(q: usize, position: i32): usize {
+  const index = (<u32>position >> 1) & <u32>load<i32>(q, QUEUE_MASK);
+  return <usize>(load<i32>(q, QUEUE_NUMBERS_AT) + (index << load<i32>(q, QUEUE_NUMBER_SHIFT)));
+}
+
+/** Copies the numbers of `n` positions from `t` on between the ring and a batch; they may go on at the ring's beginning. */
+function copyNumbers(q: usize, t: i32, n: i32, batch: usize, isPut: bool): void {
+  const shift = load<i32>(q, QUEUE_NUMBER_SHIFT);
+  const mask = load<i32>(q, QUEUE_MASK);
+  const first = min(n, mask + 1 - ((<u32>t >> 1) & mask));
+  copyStretch(numberAt(q, t), batch, first << shift, isPut);
+  if (first < n)
+    copyStretch(<usize>load<i32>(q, QUEUE_NUMBERS_AT), batch + <usize>(first << shift), (n - first) << shift, isPut);
+}
+
+function copyStretch(numbers: usize, batch: usize, bytes: i32, isPut: bool): void {
+  if (isPut) memory.copy(numbers, batch, bytes);
+  else memory.copy(batch, numbers, bytes);
+}
+
+/** How many items of a run are left from `position` on, whose slot has this word: 0 when it is none. */
+function leftOf(word: i64, position: i32): i32 {
+  const mark = <i32>word;
+  return stampOf(word) === position && mark > 0 && (mark & OWNER) === 0 ? mark >> CLAIM_SHIFT : 0;
 }
 
 /** What a consumer does that finds no item at `head`: CLOSED, BUSY, SKIPPED, or DONE when it must look again. */
@@ -257,6 +286,11 @@ export function notPublished(q: usize, head: i32, word: i64): i32 {
   return atomic.load<i32>(q, QUEUE_HEAD) === head ? BUSY : DONE;
 }
 
+function numberOf(q: usize, position: i32): i64 {
+  const at = numberAt(q, position);
+  return load<i32>(q, QUEUE_NUMBER_SHIFT) === 3 ? load<i64>(at) : <i64>load<i32>(at);
+}
+
 /** Takes one item into the caller's mail: DONE, WAKE (a producer waits), BUSY (empty), SKIPPED, CLOSED (and drained) or FREED. */
 export function ringGet(q: usize, serial: i32, me: usize): i32 {
   if (load<i32>(q, OBJECT_SERIAL) !== serial) return FREED;
@@ -264,8 +298,9 @@ export function ringGet(q: usize, serial: i32, me: usize): i32 {
     const head = atomic.load<i32>(q, QUEUE_HEAD);
     const slot = slotAt(q, head);
     const word = atomic.load<i64>(slot);
-    if (stampOf(word) === (head | 1)) {
-      const payload = payloadOf(slot, word, isWide(q));
+    const isInWord = stampOf(word) === (head | 1);
+    if (isInWord || leftOf(word, head) > 0) {
+      const payload = isInWord ? <i64>(<i32>word) : numberOf(q, head);
       if (atomic.cmpxchg<i32>(q, head, head + 2, QUEUE_HEAD) !== head) continue;
       store<i64>(me, payload, THREAD_MAIL);
       return said(q + QUEUE_PUTTERS);
@@ -311,15 +346,21 @@ export function ringGetMany(q: usize, serial: i32, me: usize, most: i32): i32 {
 }
 
 function copyPublished(q: usize, me: usize, head: i32, limit: i32): i32 {
-  const wide = isWide(q);
+  const batch = me + THREAD_BATCH;
+  const shift = load<i32>(q, QUEUE_NUMBER_SHIFT);
   let n = 0;
   while (n < limit) {
     const position = head + (n << 1);
-    const slot = slotAt(q, position);
-    const word = atomic.load<i64>(slot);
-    if (stampOf(word) !== (position | 1)) break;
-    store<i64>(me + <usize>(n << 3), payloadOf(slot, word, wide), THREAD_BATCH);
-    n++;
+    const word = atomic.load<i64>(slotAt(q, position));
+    if (stampOf(word) === (position | 1)) {
+      store<i32>(batch + <usize>(n << shift), <i32>word);
+      n++;
+      continue;
+    }
+    const some = min(leftOf(word, position), limit - n);
+    if (some === 0) break;
+    copyNumbers(q, position, some, batch + <usize>(n << shift), false);
+    n += some;
   }
   return n;
 }
@@ -367,7 +408,8 @@ export function ringWasHeld(q: usize, block: usize, me: usize, owner: i32, t: i3
 export function ringReadable(q: usize): bool {
   const head = atomic.load<i32>(q, QUEUE_HEAD);
   const word = atomic.load<i64>(slotAt(q, head));
-  return stampOf(word) === (head | 1) || (stampOf(word) === head && (<i32>word & OWNER) === DEAD); // that or closed
+  const isMarked = stampOf(word) === head && (<i32>word & OWNER) === DEAD; // buried or closed
+  return isMarked || stampOf(word) === (head | 1) || leftOf(word, head) > 0;
 }
 
 /** Whether there is room, or never again: a producer that sleeps should look. */

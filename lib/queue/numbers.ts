@@ -1,6 +1,5 @@
 /**
- * Numbers: items that travel inside the slots of a ring, of 32 bits in the slot's word (`Words`) or of 64 bits behind it
- * (`Wides`).
+ * Numbers: items that travel in a ring without a block, of 32 bits (`Words`) or of 64 (`Wides`).
  */
 import { BATCH, DONE, QUEUE_GETTERS, QUEUE_PUTTERS, THREAD_BATCH, THREAD_MAIL, WAKE } from '../kernel/layout.ts';
 import type { Kernel } from '../memory/kernel.ts';
@@ -14,6 +13,7 @@ export abstract class Numbers<T> implements Prompt<T> {
   protected readonly serial: number;
   protected readonly record: number;
   readonly #codec: Codec<T>;
+  readonly #bytes: number; // of a number of a batch
   readonly #accepts: (value: T) => boolean;
   readonly #parker: Parker;
   readonly #get: Kernel['ringGet'];
@@ -23,11 +23,12 @@ export abstract class Numbers<T> implements Prompt<T> {
   readonly #done = DONE; // an import costs a load more for each comparison
   readonly lacking = 0;
 
-  constructor({ region, offset, serial }: Place, codec: Codec<T>) {
+  constructor({ region, offset, serial }: Place, codec: Codec<T>, bytes: number) {
     this.offset = offset;
     this.serial = serial;
     this.record = region.record;
     this.#codec = codec;
+    this.#bytes = bytes;
     this.#accepts = codec.accepts ?? (() => false);
     this.#parker = region.parker;
     this.#get = region.kernel.ringGet;
@@ -78,7 +79,7 @@ export abstract class Numbers<T> implements Prompt<T> {
     const count = Math.min(BATCH, values.length - from);
     if (this.storeAll(this.#batch, values, from, count)) return count;
     let at = this.#batch;
-    for (let i = from; i < from + count; i++, at += 8) {
+    for (let i = from; i < from + count; i++, at += this.#bytes) {
       const value = values[i] as T;
       if (!this.#accepts(value)) {
         if (i > from) return i - from; // what is before it goes first, then it is refused by itself
@@ -115,7 +116,7 @@ export class Words extends Numbers<number> implements Payloads<number> {
   readonly #unsigned: boolean;
 
   constructor(place: Place, codec: Codec<number>) {
-    super(place, codec);
+    super(place, codec, 4);
     this.#put = place.region.kernel.ringPut;
     this.#i32 = place.region.i32;
     this.#unsigned = codec.inline === 'u32';
@@ -140,9 +141,8 @@ export class Words extends Numbers<number> implements Payloads<number> {
   }
 
   protected storeAll(at: number, values: ArrayLike<number>, from: number, count: number): boolean {
-    if (!(this.#unsigned ? values instanceof Uint32Array : values instanceof Int32Array)) return false;
-    const i32 = this.#i32;
-    for (let i = from, to = at >> 2; i < from + count; i++, to += 2) i32[to] = values[i] as number;
+    if (!(values instanceof (this.#unsigned ? Uint32Array : Int32Array))) return false;
+    this.#i32.set(values.subarray(from, from + count), at >> 2);
     return true;
   }
 
@@ -151,7 +151,7 @@ export class Words extends Numbers<number> implements Payloads<number> {
     const unsigned = this.#unsigned;
     const from = items.length;
     items.length += count;
-    for (let i = from, word = at >> 2; i < from + count; i++, word += 2) {
+    for (let i = from, word = at >> 2; i < from + count; i++, word++) {
       const value = i32[word] as number;
       items[i] = unsigned ? value >>> 0 : value;
     }
@@ -166,7 +166,7 @@ export class Wides<T extends number | bigint> extends Numbers<T> implements Payl
   readonly #owner: number;
 
   constructor(place: Place, codec: Codec<T>) {
-    super(place, codec);
+    super(place, codec, 8);
     const { f64, i64, kernel, record, slot } = place.region;
     this.#put = kernel.ringPutWide;
     this.#words = codec.inline === 'f64' ? f64 : i64;
@@ -194,8 +194,8 @@ export class Wides<T extends number | bigint> extends Numbers<T> implements Payl
 
   protected storeAll(at: number, values: ArrayLike<T>, from: number, count: number): boolean {
     const words = this.#words;
-    if (!(values instanceof (words.constructor as Float64ArrayConstructor | BigInt64ArrayConstructor))) return false;
-    for (let i = from, to = at >> 3; i < from + count; i++, to++) words[to] = values[i] as T;
+    if (!(values instanceof words.constructor)) return false;
+    words.set((values as unknown as Float64Array).subarray(from, from + count) as never, at >> 3); // of one class
     return true;
   }
 

@@ -25,6 +25,8 @@ import {
   QUEUE_JOINERS,
   QUEUE_LIMIT,
   QUEUE_MASK,
+  QUEUE_NUMBER_SHIFT,
+  QUEUE_NUMBERS_AT,
   QUEUE_PUTTERS,
   QUEUE_RECORD,
   QUEUE_REDELIVERS,
@@ -774,18 +776,13 @@ function payloadsOf<T>(place: Place, codec: Codec<T>): Payloads<T> {
   if (place.region.i32[(place.offset + QUEUE_REDELIVERS) >> 2] === 1) return new Deliveries(place, codec);
   if (codec instanceof Struct) return new Records<T>(place, codec as unknown as Struct<T>);
   if (!codec.inline) return new Messages(place, codec);
-  const Class = isWide(codec) ? Wides : Words;
+  const Class = bytesOfNumber(codec) === 8 ? Wides : Words;
   return new Class(place, codec as never) as unknown as Payloads<T>;
 }
 
-function isWide(codec: { readonly inline?: string }): boolean {
-  return codec.inline === 'f64' || codec.inline === 'i64';
-}
-
-/** How many bytes of an item lie in its slot, behind the slot's word; undefined for what needs a block. */
-function bytesInSlot(codec: Codec<unknown>): number | undefined {
-  if (codec instanceof Struct) return codec.bytes;
-  return codec.inline && (isWide(codec) ? 8 : 0);
+/** Bytes of the numbers that an inline codec carries; undefined for others. */
+function bytesOfNumber({ inline }: Codec<unknown>): 4 | 8 | undefined {
+  return inline && (inline === 'f64' || inline === 'i64' ? 8 : 4);
 }
 
 function create<T>(options: QueueOptions<T>): Place {
@@ -796,12 +793,14 @@ function create<T>(options: QueueOptions<T>): Place {
   if (typeof redeliver !== 'boolean') throw new TypeError(`redeliver must be true or false: got ${show(redeliver)}`);
   const codec = (options.codec ?? codecs.any) as Codec<unknown>;
   const known = knownAs(codec);
-  const inSlot = redeliver ? undefined : bytesInSlot(codec);
+  const record = codec instanceof Struct && !redeliver ? codec.bytes : 0;
+  const number = redeliver ? undefined : bytesOfNumber(codec);
   const slots = 2 ** Math.ceil(Math.log2(capacity + 1)); // one more than the capacity, for the closing mark
-  const shift = Math.ceil(Math.log2(2 ** SLOT_SHIFT + (inSlot ?? 0)));
-  const blocks = inSlot === undefined ? capacity * (redeliver ? 2 : 1) + SPARE_BLOCKS : 0; // those that were taken keep theirs
+  const shift = Math.ceil(Math.log2(2 ** SLOT_SHIFT + record));
+  const blocks = record || number ? 0 : capacity * (redeliver ? 2 : 1) + SPARE_BLOCKS; // those that were taken keep theirs
   const stride = Math.ceil((BLOCK_DATA + blockBytes) / 64) * 64;
-  const blocksAt = Math.ceil((QUEUE_SLOTS + slots * 2 ** shift) / 64) * 64;
+  const numbersAt = QUEUE_SLOTS + slots * 2 ** shift;
+  const blocksAt = Math.ceil((numbersAt + slots * (number ?? 0)) / 64) * 64;
   const textAt = blocksAt + blocks * stride;
   return region.create(KIND_QUEUE, textAt + known.bytes, name, (offset) => {
     const words: Record<number, number> = {
@@ -813,6 +812,8 @@ function create<T>(options: QueueOptions<T>): Place {
       [QUEUE_BLOCKS_AT]: offset + blocksAt,
       [QUEUE_SLOT_SHIFT]: shift,
       [QUEUE_REDELIVERS]: Number(redeliver),
+      [QUEUE_NUMBERS_AT]: number ? offset + numbersAt : 0,
+      [QUEUE_NUMBER_SHIFT]: number === 8 ? 3 : 2,
       [QUEUE_RECORD]: codec instanceof Struct ? codec.bytes : 0,
       [QUEUE_TEXT]: putKnown(region, known, offset + textAt),
       [QUEUE_TAIL]: position,

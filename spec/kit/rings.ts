@@ -36,16 +36,17 @@ export interface Ring {
 /** The kernel's ring operations on a queue of `capacity` items whose positions start at `position`. */
 export function newRing(capacity: number, position: number, options: Partial<QueueOptions<number>> = {}): Ring {
   const region = newRegion();
-  const { kernel, record, i64, slot } = region;
+  const { kernel, record, i32, i64, slot } = region;
   const queue = new Queue<number>({ region, capacity, position, codec: codec.f64, ...options });
   const { offset, serial } = queue;
   const mail = (record + THREAD_MAIL) >> 3;
-  const batch = (record + THREAD_BATCH) >> 3;
+  const isNarrow = options.codec === codec.i32;
+  const batch = (record + THREAD_BATCH) >> (isNarrow ? 2 : 3);
   return {
     region,
     queue,
     put(value: number): number {
-      if (options.codec === codec.i32) return kernel.ringPut(offset, serial, value);
+      if (isNarrow) return kernel.ringPut(offset, serial, value);
       i64[mail] = BigInt(value);
       return kernel.ringPutWide(offset, serial, record, slot + 1);
     },
@@ -54,12 +55,13 @@ export function newRing(capacity: number, position: number, options: Partial<Que
       return said > 0 ? Number(i64[mail]) : said;
     },
     putMany(values: number[]): number {
-      for (const [i, value] of values.entries()) i64[batch + i] = BigInt(value);
+      if (isNarrow) i32.set(values, batch);
+      else i64.set(values.map(BigInt), batch);
       return kernel.ringPutMany(offset, serial, record, slot + 1, values.length);
     },
     getMany(most: number): number[] | number {
       const said = kernel.ringGetMany(offset, serial, record, most);
-      return said > 0 ? Array.from(i64.subarray(batch, batch + said), Number) : said;
+      return said > 0 ? Array.from((isNarrow ? i32 : i64).subarray(batch, batch + said), Number) : said;
     },
     getBlock(): number {
       const said = kernel.ringGetBlock(offset, serial, record, slot + 1);

@@ -91,9 +91,9 @@ function withHooks(text: string): { hooked: string; sites: Site[] } {
     .replace(ACCESS, (instruction, type, atomic, kind, rest, flags, operands) => {
       const [base] = operands.match(OPERAND) ?? [];
       const act: Act = kind === 'rmw' ? (rest.endsWith('cmpxchg') ? 'cmpxchg' : 'rmw') : kind;
-      if (/^(8|16|32)|\.rmw(8|16|32)/.test(rest)) throw new Error(`no hook for ${instruction}`);
+      if (/^(8|16)|\.rmw(8|16|32)/.test(rest)) throw new Error(`no hook for ${instruction}`);
       const offset = Number(/offset=(\d+)/.exec(flags)?.[1] ?? 0);
-      sites.push({ act, atomic: atomic !== undefined, offset, size: type === 'i32' ? 4 : 8 });
+      sites.push({ act, atomic: atomic !== undefined, offset, size: type === 'i32' || rest.startsWith('32') ? 4 : 8 });
       const result = act === 'store' ? '' : ` (result ${type})`;
       return `(block${result} (call $hook (i32.const ${sites.length - 1}) ${base} (i32.const 0)) ${instruction})`;
     })

@@ -148,18 +148,44 @@ export const mutants: readonly Mutant[] = [
   ring(
     'a wide item is published before its bytes',
     'ring: wide',
-    ['function fill(', 'if (wide) store<i64>(slot, payload, SLOT_WIDE);', ''],
+    ['export function ringPutWide(', 'store<i64>(numberAt(q, end), load<i64>(me, THREAD_MAIL));', ''],
     [
-      'all words and payloads of the claim',
-      'atomic.store<i64>(slot, word);',
-      'atomic.store<i64>(slot, word); if (wide) store<i64>(slot, payload, SLOT_WIDE);',
+      'export function ringPutWide(',
+      'publishRun(q, end, 1);',
+      'publishRun(q, end, 1); store<i64>(numberAt(q, end), load<i64>(me, THREAD_MAIL));',
     ],
   ),
   ring('a wide item is read after the head has moved', 'ring: wide', [
     'export function ringGet(',
     'store<i64>(me, payload, THREAD_MAIL);',
-    'store<i64>(me, payloadOf(slot, word, isWide(q)), THREAD_MAIL);',
+    'store<i64>(me, isInWord ? payload : numberOf(q, head), THREAD_MAIL);',
   ]),
+  ring(
+    'a run is published before its numbers',
+    'batches',
+    ['export function ringPutMany(', 'copyNumbers(q, end, n, me + THREAD_BATCH, true);', ''],
+    [
+      'export function ringPutMany(',
+      'publishRun(q, end, n);',
+      'publishRun(q, end, n); copyNumbers(q, end, n, me + THREAD_BATCH, true);',
+    ],
+  ),
+  ring('a run does not say in each slot what is left of it', 'batch and single', [
+    'function publishRun(',
+    'i > 0',
+    'i > 1',
+  ]),
+  ring('a run is taken for longer than what is left of it', 'a part of a run', [
+    'function publishRun(',
+    '(n - i) << CLAIM_SHIFT',
+    'n << CLAIM_SHIFT',
+  ]),
+  ring('a run is copied past the end of the ring', 'a part of a run', [
+    'function copyNumbers(',
+    'min(n, mask + 1 - ((<u32>t >> 1) & mask))',
+    'n',
+  ]),
+  ring('a claim is taken for a run', 'batches', ['function leftOf(', '(mark & OWNER) === 0', 'true']),
   records('records are published by a plain store', 'ring: records', [
     'all records and words of the claim',
     'atomic.store<i64>(slot, wordOf(position | 1, 0))',
@@ -170,12 +196,16 @@ export const mutants: readonly Mutant[] = [
     'atomic.cmpxchg<i32>(q, head, head + (n << 1), QUEUE_HEAD) === head',
     '(atomic.store<i32>(q, head + (n << 1), QUEUE_HEAD), true)',
   ]),
-  ring('a batch is published by a plain store', 'batches', [
-    'all words and payloads of the claim',
-    'atomic.store<i64>(slot, word)',
-    'store<i64>(slot, word)',
+  ring('a run is published by a plain store', 'batches', [
+    'all numbers and words of the claim',
+    'atomic.store<i64>(slotAt(q, t), wordOf(t, n << CLAIM_SHIFT))',
+    'store<i64>(slotAt(q, t), wordOf(t, n << CLAIM_SHIFT))',
   ]),
-  ring('a batch takes more than there is room for', 'batches', ['function putAll(', 'min(count, free >> 1)', 'count']),
+  ring('a batch takes more than there is room for', 'batches', [
+    'export function claim(',
+    'min(count, free >> 1)',
+    'count',
+  ]),
   ring('closing overwrites what was put meanwhile', 'ring: close', [
     'export function ringClose(',
     'atomic.cmpxchg<i64>(slotAt(q, end), found, wordOf(end, CLOSED_MARK)) === found',

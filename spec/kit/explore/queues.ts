@@ -47,7 +47,7 @@ export class Queue {
 
   *#sendNumber(n: number): Part<number> {
     const { at } = this.#ring;
-    if (!this.#options.wide) return yield* call('ringPut', at, SERIAL, n);
+    if (!this.#options.wide && !this.#options.records) return yield* call('ringPut', at, SERIAL, n);
     yield* poke(this.#record + THREAD_MAIL, n);
     if (this.#options.records) return yield* call('recordPut', at, SERIAL, this.#slot + 1, this.#record + THREAD_MAIL);
     return yield* call('ringPutWide', at, SERIAL, this.#record, this.#slot + 1);
@@ -91,9 +91,14 @@ export class Queue {
     if (yield* call('waiting', this.#ring.putters)) yield* this.parker.wake(this.#ring.putters);
   }
 
+  #inBatch(i: number): number {
+    const { wide, records, blocks } = this.#options;
+    return this.#record + THREAD_BATCH + (wide || records || blocks ? 8 : 4) * i;
+  }
+
   /** Puts some at once, as many as there is room for, without waiting: how many, BUSY or CLOSED. */
   *putMany(items: readonly number[]): Part<number> {
-    for (const [i, item] of items.entries()) yield* poke(this.#record + THREAD_BATCH + 8 * i, item);
+    for (const [i, item] of items.entries()) yield* poke(this.#inBatch(i), item);
     const { at, getters } = this.#ring;
     const said = this.#options.records
       ? yield* call('recordsPut', at, SERIAL, this.#slot + 1, this.#record + THREAD_BATCH, items.length)
@@ -164,7 +169,7 @@ export class Queue {
       : yield* call('ringGetMany', at, SERIAL, this.#record, most);
     if (said <= 0) return said === CLOSED ? CLOSED : BUSY;
     const items: number[] = [];
-    for (let i = 0; i < said; i++) items.push(yield* peek(this.#record + THREAD_BATCH + 8 * i));
+    for (let i = 0; i < said; i++) items.push(yield* peek(this.#inBatch(i)));
     if (yield* call('waiting', putters)) yield* this.parker.wake(putters);
     return items;
   }

@@ -2,6 +2,7 @@
 import {
   BLOCK_DATA,
   BLOCK_STATE,
+  CLAIM_SHIFT,
   DONE,
   NO_CLAIM,
   OBJECT_SERIAL,
@@ -15,14 +16,16 @@ import {
   QUEUE_JOINERS,
   QUEUE_LIMIT,
   QUEUE_MASK,
+  QUEUE_NUMBER_SHIFT,
+  QUEUE_NUMBERS_AT,
   QUEUE_PUTTERS,
   QUEUE_RECORD,
   QUEUE_SLOT_SHIFT,
   QUEUE_SLOTS,
   QUEUE_TAIL,
   SKIPPED,
+  SLOT_RECORD,
   SLOT_SHIFT,
-  SLOT_WIDE,
   THREAD_MAIL,
   WAKE,
 } from '../../../lib/kernel/layout.ts';
@@ -35,7 +38,7 @@ export const SERIAL = 77;
 export interface RingOptions {
   readonly capacity: number;
   readonly wide?: boolean;
-  /** Of a wide ring: whether its items go through the operations for records. */
+  /** Whether its items are records, of 8 bytes. */
   readonly records?: boolean;
   readonly blocks?: number;
   readonly position?: number;
@@ -53,7 +56,7 @@ const BENIGN = {
   tail: 'a hint, never ahead: every seek corrects it',
   seen: 'a head seen earlier only makes the room look smaller',
   slots: 'a seeker that was overtaken reads a word that its compare-exchange then does not find',
-  wide: 'a copy that was overtaken is dropped, since the compare-exchange of the head fails',
+  copies: 'a copy that was overtaken is dropped, since the compare-exchange of the head fails',
   block: 'a consumer that was overtaken expects an older position, and who looks for a free block finds it is none',
 };
 
@@ -67,17 +70,21 @@ export class Ring {
   readonly #options: RingOptions;
   readonly #slots: number;
   readonly #shift: number;
+  readonly #numberShift: number;
+  readonly #numbersAt: number;
   readonly #stride = 64;
   readonly #blocksAt: number;
 
   constructor(machine: Machine, options: RingOptions) {
-    const { capacity, wide = false, blocks = 0 } = options;
+    const { capacity, wide = false, records = false, blocks = 0 } = options;
     this.#machine = machine;
     this.#options = options;
     this.#slots = 2 ** Math.ceil(Math.log2(capacity + 1));
-    this.#shift = SLOT_SHIFT + Number(wide);
+    this.#shift = SLOT_SHIFT + Number(records);
+    this.#numberShift = wide ? 3 : 2;
     const { ground } = machine;
     this.at = ground.take(QUEUE_SLOTS + (this.#slots << this.#shift));
+    this.#numbersAt = ground.take(this.#slots << this.#numberShift);
     this.#blocksAt = ground.take(blocks * this.#stride);
     this.getters = this.at + QUEUE_GETTERS;
     this.putters = this.at + QUEUE_PUTTERS;
@@ -99,6 +106,8 @@ export class Ring {
       [QUEUE_BLOCK_STRIDE]: this.#stride,
       [QUEUE_BLOCKS_AT]: this.#blocksAt,
       [QUEUE_SLOT_SHIFT]: this.#shift,
+      [QUEUE_NUMBERS_AT]: this.#numbersAt,
+      [QUEUE_NUMBER_SHIFT]: this.#numberShift,
       [QUEUE_RECORD]: 8,
       [QUEUE_TAIL]: start,
       [QUEUE_HEAD_SEEN]: start,
@@ -111,19 +120,26 @@ export class Ring {
   }
 
   #publish(position: number, payload: number): void {
+    const { ground } = this.#machine;
+    const { wide, records } = this.#options;
     const slot = this.#slotAt(position);
-    this.#machine.ground.set(slot, payload);
-    this.#machine.ground.set(slot + 4, position | 1);
-    if (this.#options.wide) this.#machine.ground.set(slot + SLOT_WIDE, payload);
+    ground.set(slot, wide ? 1 << CLAIM_SHIFT : payload);
+    ground.set(slot + 4, wide ? position : position | 1);
+    if (records) ground.set(slot + SLOT_RECORD, payload);
+    if (wide) ground.set(this.#numbersAt + (this.#indexOf(position) << this.#numberShift), payload);
+  }
+
+  #indexOf(position: number): number {
+    return (position >>> 1) & (this.#slots - 1);
   }
 
   #slotAt(position: number): number {
-    return this.at + QUEUE_SLOTS + (((position >>> 1) & (this.#slots - 1)) << this.#shift);
+    return this.at + QUEUE_SLOTS + (this.#indexOf(position) << this.#shift);
   }
 
   #nameFields(): void {
     const { ground } = this.#machine;
-    const { overtaken, wide } = this.#options;
+    const { overtaken, records } = this.#options;
     const name = (name: string, offset: number, bytes: number, benign?: string): void => {
       ground.name({ name, at: this.at + offset, bytes, ...(benign === undefined ? {} : { benign }) });
     };
@@ -138,7 +154,11 @@ export class Ring {
     for (let i = 0; i < this.#slots; i++) {
       const at = QUEUE_SLOTS + (i << this.#shift);
       name('slot', at, 8, overtaken ? BENIGN.slots : undefined);
-      if (wide) name('wide', at + SLOT_WIDE, 8, overtaken ? BENIGN.wide : undefined);
+      if (records) name('record', at + SLOT_RECORD, 8, overtaken ? BENIGN.copies : undefined);
+    }
+    for (let i = 0; i < this.#slots; i++) {
+      const bytes = 1 << this.#numberShift;
+      name('number', this.#numbersAt - this.at + i * bytes, bytes, overtaken ? BENIGN.copies : undefined);
     }
     for (let i = 0; i < (this.#options.blocks ?? 0); i++) {
       const at = this.#blocksAt + i * this.#stride - this.at;
@@ -168,15 +188,18 @@ export class Ring {
   drain(): number[] {
     const { solo, threads } = this.#machine;
     const record = threads.at(-1)?.record ?? 0;
+    const { blocks, records } = this.#options;
     const items: number[] = [];
     for (;;) {
-      const said = this.#options.blocks
+      const said = blocks
         ? solo('ringGetBlock', this.at, SERIAL, record, threads.length)
-        : solo('ringGet', this.at, SERIAL, record);
+        : records
+          ? solo('recordGet', this.at, SERIAL, record + THREAD_MAIL)
+          : solo('ringGet', this.at, SERIAL, record);
       if (said === SKIPPED) continue;
       if (said !== DONE && said !== WAKE) return items;
       const payload = this.#machine.ground.get(record + THREAD_MAIL);
-      items.push(this.#options.blocks ? this.#machine.ground.get(payload + BLOCK_DATA) : payload);
+      items.push(blocks ? this.#machine.ground.get(payload + BLOCK_DATA) : payload);
     }
   }
 
@@ -198,14 +221,6 @@ export class Ring {
     const claim = solo('ringClaimOf', this.at, slot + 1);
     const count = claim === NO_CLAIM ? 0 : solo('ringClaimed', this.at, claim);
     return solo('ringWasHeld', this.at, block, record, slot + 1, claim, count) !== 0;
-  }
-
-  /** A claim at the head: slot + 1 of its owner; 0 when there is none. */
-  get claimant(): number {
-    const { ground } = this.#machine;
-    const head = ground.get(this.at + QUEUE_HEAD);
-    const slot = this.#slotAt(head);
-    return ground.get(slot + 4) === head && ground.get(slot) > 0 ? ground.get(slot) & 0x3ff : 0;
   }
 
   /** The state of each block, and whether an item in the ring names it at the position that the state says. */

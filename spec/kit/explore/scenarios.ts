@@ -50,7 +50,7 @@ export function plansUnder(protocol: Protocol): Plans {
   const pieces = (name: string, units: number, claimers: readonly Claimer[], kills = 0) =>
     pieceScenario(`pieces: ${name}`, { units, claimers, kills, protocol });
   const ring = (name: string, options: RingScenario) => ringScenario(`ring: ${name}`, { protocol, ...options });
-  const records = { wide: true, records: true };
+  const records = { records: true };
   const plans: readonly Plan[] = [
     plan(ring('a producer and a consumer sleep', { capacity: 1, position: SIGN, roles: [puts(2), gets(2)] })),
     plan(ring('two producers sleep', { capacity: 1, position: WORD, roles: [puts(1), puts(1), gets(2)] }), 2, 4),
@@ -112,6 +112,9 @@ export function plansUnder(protocol: Protocol): Plans {
     plan(ring('wide, sleeping', { capacity: 1, wide: true, roles: [puts(2), gets(1), gets(1)] }), 2, 4),
     plan(ring('batches', { capacity: 3, position: WORD - 2, roles: [tryBatchPut(2), tryBatchPut(2), tryBatchGet(4)] })),
     plan(ring('batch and single', { capacity: 3, position: SIGN, roles: [tryBatchPut(3), tryPuts(1), tryGets(2)] })),
+    plan(
+      ring('a part of a run', { capacity: 3, position: WORD, roles: [tryBatchPut(3), tryBatchGet(2), tryBatchGet(2)] }),
+    ),
     plan(ring('batch and close', { capacity: 3, position: SIGN, roles: [tryBatchPut(3), closes, tryBatchGet(3)] })),
     plan(ring('wide batches', { capacity: 2, wide: true, roles: [tryBatchPut(2), tryPuts(1), tryBatchGet(2)] })),
     plan(
