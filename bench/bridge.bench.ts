@@ -145,7 +145,7 @@ export const bridge: readonly Scenario[] = [
   {
     ...common,
     name: 'socket queue, 64 at a time: a queue costs at most as much again as its bytes',
-    how: 'as before in batches of 64, 8 of them under way; the rival writes the same bytes, 4 KB at a time, and reads them away',
+    how: 'as before in batches of 64, 48 of them under way; the rival writes the same bytes, 4 KB at a time, and reads them away; its socket holds as many',
     rivals: [producer('ringfence SocketQueue', 'many', takeFromSocket), producer('node:net', 'raw', takeRaw)],
   },
   {

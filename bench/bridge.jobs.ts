@@ -8,6 +8,8 @@ import { connect } from '../lib/bridge/socket.ts';
 export const ITEM: Uint8Array = new Uint8Array(64).fill(7);
 export const BATCH = 64;
 export const IN_FLIGHT = 64;
+/** Batches under way: as many bytes as the socket of the raw rival takes before its writer must wait. */
+const BATCHES = 48;
 /** Of the stream and of its rival; more than is ever under way. */
 export const CAPACITY = 4096;
 
@@ -24,7 +26,7 @@ const jobs: Record<string, (where: string) => Promise<{ send: Send; atOnce: numb
 
   async many(path) {
     const queue = await (await connect(path)).queue('items');
-    return { atOnce: 8, send: () => queue.putManyAsync(batch).then(() => BATCH) };
+    return { atOnce: BATCHES, send: () => queue.putManyAsync(batch).then(() => BATCH) };
   },
 
   async raw(path) {

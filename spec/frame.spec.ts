@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import * as frames from '../lib/bridge/frame.ts';
-import { FrameReader, GREETING, HEAD, HELLO, ProtocolError, REFUSED, VERSION } from '../lib/bridge/frame.ts';
+import { FrameReader, GREETING, HEAD, HELLO, ProtocolError, padded, REFUSED, VERSION } from '../lib/bridge/frame.ts';
 import { connect, serve } from '../lib/bridge/socket.ts';
 import { Region } from '../lib/memory/region.ts';
 import { Queue } from '../lib/queue/queue.ts';
@@ -14,6 +14,7 @@ import { Mutex } from '../lib/sync/mutex.ts';
 import { until } from './kit/until.ts';
 
 const SEED = 7;
+const numbers = (length: number): number[] => Array.from({ length }, (_, i) => i);
 const FRAME_BYTES = 4096;
 
 const folder = mkdtempSync(join(tmpdir(), 'ringfence-'));
@@ -27,12 +28,21 @@ test.after(async () => {
   rmSync(folder, { recursive: true });
 });
 
-function frame(kind: number, request: number, rest: Uint8Array = Buffer.alloc(0)): Buffer {
-  const head = Buffer.alloc(HEAD);
-  head.writeUInt32LE(rest.length + 5, 0);
-  head[4] = kind;
-  head.writeUInt32LE(request, 5);
-  return Buffer.concat([head, rest]);
+function frame(kind: number, request: number, rest: Uint8Array = Buffer.alloc(0), object = 0): Buffer {
+  const bytes = Buffer.alloc(padded(HEAD + rest.length));
+  bytes.writeUInt32LE(rest.length + HEAD - 4, 0);
+  bytes.writeUInt16LE(kind, 4);
+  bytes.writeUInt16LE(object, 6);
+  bytes.writeUInt32LE(request, 8);
+  bytes.set(rest, HEAD);
+  return bytes;
+}
+
+/** The head alone of a frame that says to have so many bytes behind its length. */
+function headOf(length: number): Buffer {
+  const head = frame(1, 0);
+  head.writeUInt32LE(length, 0);
+  return head;
 }
 
 function hello(version = VERSION): Buffer {
@@ -71,12 +81,16 @@ async function refusal(...bytes: Uint8Array[]): Promise<string> {
 test('frames are the same wherever the stream is cut', () => {
   fc.assert(
     fc.property(
-      fc.array(fc.tuple(fc.nat(255), fc.nat(2 ** 32 - 1), fc.uint8Array({ maxLength: 200 })), { maxLength: 20 }),
+      fc.array(fc.tuple(fc.nat(65_535), fc.nat(65_535), fc.nat(2 ** 32 - 1), fc.uint8Array({ maxLength: 200 })), {
+        maxLength: 20,
+      }),
       fc.array(fc.integer({ min: 1, max: 300 }), { minLength: 1, maxLength: 10 }),
       (sent, cuts) => {
-        const bytes = Buffer.concat(sent.map(([kind, request, rest]) => frame(kind, request, rest)));
+        const bytes = Buffer.concat(sent.map(([kind, object, request, rest]) => frame(kind, request, rest, object)));
         const got: unknown[] = [];
-        const reader = new FrameReader(({ kind, request, rest }) => got.push([kind, request, new Uint8Array(rest)]));
+        const reader = new FrameReader(({ kind, object, request, rest }) => {
+          got.push([kind, object, request, new Uint8Array(rest)]);
+        });
         for (let at = 0, i = 0; at < bytes.length; i++) {
           const cut = cuts[i % cuts.length] as number;
           reader.push(bytes.subarray(at, at + cut));
@@ -92,12 +106,12 @@ test('frames are the same wherever the stream is cut', () => {
 test('a reader refuses a frame by its head, before it holds its bytes', () => {
   const reader = new FrameReader(() => {});
   reader.limit = 100;
-  reader.push(Buffer.from([96, 0, 0, 0, 1, 0, 0, 0, 0])); // as long as it may be
+  reader.push(headOf(96)); // as long as it may be
   const other = new FrameReader(() => {});
   other.limit = 100;
   let said = '';
   try {
-    other.push(Buffer.from([97, 0, 0, 0, 1, 0, 0, 0, 0]));
+    other.push(headOf(97));
   } catch (error) {
     assert.instance(error, ProtocolError);
     said = (error as Error).message;
@@ -111,36 +125,38 @@ test('each offence is named', async () => {
     'a frame of 542393675 bytes is too long: 1024 are allowed',
   );
   assert.is(await refusal(frame(HELLO, 0, Buffer.from('ringfense!!'))), 'this is no client of ringfence');
-  assert.is(await refusal(hello(2)), `version 2 of the protocol is not ${VERSION}`);
+  assert.is(await refusal(hello(VERSION + 1)), `version ${VERSION + 1} of the protocol is not ${VERSION}`);
   assert.is(await refusal(frame(frames.PUT, 0)), 'this is no client of ringfence');
+  const put = (...bytes: number[]) => frame(frames.PUT, 3, Buffer.from(bytes));
   const cases: [string, Buffer][] = [
-    ['a frame of 2 bytes is too short', Buffer.from([2, 0, 0, 0, 0, 0, 0, 0, 0])],
+    ['a frame of 7 bytes is too short', headOf(7)],
     ['a frame of 4097 bytes is too long: 4096 are allowed', frame(frames.PUT, 3, Buffer.alloc(4097 - HEAD))],
-    ['a frame of kind 99 is not for a queue', frame(99, 3, Buffer.alloc(2))],
-    ['a frame of kind 4 is not for a mutex', frame(frames.PUT, 3, Buffer.from([1, 0]))],
-    ['a frame of kind 4 names no object', frame(frames.PUT, 3)],
-    ['object 9 was not opened', frame(frames.PUT, 3, Buffer.from([9, 0]))],
-    ['a parcel lacks its number of items', frame(frames.PUT, 3, Buffer.from([0, 0]))],
-    ['a parcel ends in the middle of an item', frame(frames.PUT, 3, Buffer.from([0, 0, 255, 255, 255, 255]))],
-    ['a parcel has 1 bytes behind its last item', frame(frames.PUT, 3, Buffer.from([0, 0, 0, 0, 0, 0, 7]))],
-    ['an item is none of codec any', frame(frames.PUT, 3, Buffer.from([0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 99]))],
-    ['a number is missing', frame(frames.GET, 3, Buffer.from([0, 0, 1]))],
-    ['a tag is cut off', frame(frames.DONE_WITH, 3, Buffer.from([0, 0, 1]))],
-    ['the client has no item with tag 7', frame(frames.DONE_WITH, 3, Buffer.from([0, 0, 7, 0, 0, 0]))],
+    ['a frame of kind 99 is not for a queue', frame(99, 3)],
+    ['a frame of kind 4 is not for a mutex', frame(frames.PUT, 3, Buffer.alloc(4), 1)],
+    ['object 9 was not opened', frame(frames.PUT, 3, Buffer.alloc(4), 9)],
+    ['a parcel lacks its number of items', put()],
+    ['a parcel ends in the middle of an item', put(255, 255, 255, 255)],
+    ['a parcel ends in the middle of an item', put(1, 0, 0, 0, 255, 255, 255, 255)],
+    ['a parcel ends in the middle of an item', put(1, 0, 0, 0, 1, 0, 0, 0, 1)],
+    ['a parcel has 1 bytes behind its last item', put(0, 0, 0, 0, 7)],
+    ['an item is none of codec any', put(1, 0, 0, 0, 1, 0, 0, 0, 99, 0, 0, 0)],
+    ['a number is missing', frame(frames.GET, 3, Buffer.from([1]))],
+    ['a tag is cut off', frame(frames.DONE_WITH, 3, Buffer.from([1]))],
+    ['the client has no item with tag 7', frame(frames.DONE_WITH, 3, Buffer.from([7, 0, 0, 0]))],
   ];
   for (const [reason, bytes] of cases) assert.is(await refusal(...opened, bytes), reason);
-  const twice = frame(frames.LOCK, 7, Buffer.from([1, 0]));
+  const twice = frame(frames.LOCK, 7, Buffer.alloc(0), 1);
   assert.is(await refusal(...opened, twice, twice), 'request 7 is under way already');
   await until(() => server.clients === 0);
   await till.recover(() => {}); // the first of the two held it
 });
 
 test('a client that puts more than its credit allows is refused', async () => {
-  const item = Buffer.from([1, 0, 0, 0, 3]); // true, as plain data
-  const rest = Buffer.concat([Buffer.from([0, 0]), Buffer.alloc(4), ...Array.from({ length: 500 }, () => item)]);
-  rest.writeUInt32LE(500, 2);
-  const bytes = [1, 2, 3].map((request) => frame(frames.PUT, request + 10, rest));
-  assert.match(await refusal(...opened, ...bytes), /a client may have 1024 items and \d+ bytes on their way/);
+  const item = Buffer.from([1, 0, 0, 0, 3, 0, 0, 0]); // true, as plain data
+  const rest = Buffer.concat([Buffer.alloc(4), ...Array.from({ length: 500 }, () => item)]);
+  rest.writeUInt32LE(500, 0);
+  const bytes = numbers(9).map((request) => frame(frames.PUT, request + 10, rest));
+  assert.match(await refusal(...opened, ...bytes), /a client may have 4096 items and \d+ bytes on their way/);
   while (jobs.tryGet() !== undefined || jobs.size > 0);
 });
 
@@ -150,26 +166,26 @@ const forged = [255, 254, 0, 1, 12].map((what) => Buffer.from([12, what, 64, 0, 
 const restOf = fc.oneof(
   fc.uint8Array({ maxLength: 64 }),
   fc.constantFrom(...forged).map((item) => {
-    const rest = Buffer.concat([Buffer.from([0, 0, 1, 0, 0, 0, item.length, 0, 0, 0]), item]);
-    return new Uint8Array(rest);
+    const rest = Buffer.concat([Buffer.from([1, 0, 0, 0, item.length, 0, 0, 0]), item]);
+    return Uint8Array.from([...rest, ...Buffer.alloc(padded(rest.length) - rest.length)]);
   }),
-  fc.tuple(fc.nat(1), fc.uint8Array({ maxLength: 40 })).map(([object, more]) => Uint8Array.from([object, 0, ...more])),
   fc
     .tuple(fc.nat(2), fc.uint8Array({ maxLength: 40 }))
-    .map(([items, more]) => Uint8Array.from([0, 0, items, 0, 0, 0, more.length, 0, 0, 0, ...more])),
+    .map(([items, more]) => Uint8Array.from([items, 0, 0, 0, more.length, 0, 0, 0, ...more])),
 );
 
 /** A frame that is nearly right: any kind, any rest, sometimes with a wrong length or cut off. */
 const hostile = fc
   .record({
-    kind: fc.oneof(fc.integer({ min: 0, max: 40 }), fc.nat(255)),
+    kind: fc.oneof(fc.integer({ min: 0, max: 40 }), fc.nat(65_535)),
+    object: fc.oneof(fc.nat(2), fc.nat(65_535)),
     request: fc.nat(5),
     rest: restOf,
     lie: fc.option(fc.nat()),
     cut: fc.option(fc.nat(60)),
   })
-  .map(({ kind, request, rest, lie, cut }) => {
-    const bytes = frame(kind, request + 10, rest);
+  .map(({ kind, object, request, rest, lie, cut }) => {
+    const bytes = frame(kind, request + 10, rest, object);
     if (lie !== null) bytes.writeUInt32LE(lie >>> 0, 0);
     return cut === null ? bytes : bytes.subarray(0, Math.min(cut, bytes.length));
   });

@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { createServer, type Socket } from 'node:net';
+import { createServer, connect as dial, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
@@ -409,7 +409,10 @@ test('a file that is no socket is left alone, and an impossible name is refused'
 });
 
 test('a server that says another thing than this protocol is refused by the client', async () => {
-  for (const said of [Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n'), Buffer.from([5, 0, 0, 0, 99, 0, 0, 0, 0])]) {
+  for (const said of [
+    Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n'),
+    Buffer.from([8, 0, 0, 0, 99, 0, 0, 0, 0, 0, 0, 0]),
+  ]) {
     const path = newPath();
     const sockets: Socket[] = [];
     const server = createServer((socket) => {
@@ -421,6 +424,63 @@ test('a server that says another thing than this protocol is refused by the clie
     for (const socket of sockets) socket.destroy();
     await new Promise((resolve) => server.close(resolve));
   }
+});
+
+test('a client that has greeted may be silent for as long as it likes, and one that has not is sent away', async () => {
+  const { server, path, newClient } = await newShop({ greetingTime: 50 });
+  const client = await newClient();
+  const mute = dial(path);
+  let said = '';
+  mute.on('data', (chunk) => {
+    said += chunk.toString('latin1');
+  });
+  await new Promise((resolve) => mute.on('close', resolve));
+  assert.match(said, /no greeting came$/);
+  await until(() => server.clients === 1);
+  assert.is(await (await client.queue('jobs')).size, 0);
+});
+
+test('calls of one turn go together: each is through when its item is, and one that fails concerns no other', async () => {
+  const { jobs, newClient } = await newShop({ capacity: 2, codec: codec.string as never });
+  const client = await newClient();
+  const [queue, again] = [await client.queue<unknown>('jobs'), await client.queue<unknown>('jobs')];
+  const through: number[] = [];
+  const put = (to: typeof queue, n: number, value: unknown = `${n}`) => to.putAsync(value).then(() => through.push(n));
+  const puts = [put(queue, 0), put(queue, 1), put(queue, 2), put(queue, 3)];
+  await until(() => through.length === 2);
+  assert.equal(await jobs.getManyAsync(2), ['0', '1']);
+  await until(() => through.length === 4);
+  assert.equal(await jobs.getManyAsync(2), ['2', '3']);
+  const wrong = [put(queue, 4), refusesLater(put(queue, 5, 5), CodecError), put(queue, 6)];
+  await Promise.all([...puts, ...wrong]);
+  assert.equal(await jobs.getManyAsync(2), ['4', '6']);
+  const mixed = [put(queue, 7), put(again, 8), queue.putManyAsync(['9', '10']), put(again, 11)];
+  const got: unknown[] = [];
+  while (got.length < 5) got.push(...(await jobs.getManyAsync(5)));
+  assert.equal(got, ['7', '8', '9', '10', '11']);
+  await Promise.all([...mixed, put(queue, 12), queue.close()]);
+  await refusesLater(queue.putAsync('13'), ClosedError);
+  assert.equal(await jobs.getManyAsync(2), ['12']);
+});
+
+test('a value whose codec puts another one meanwhile is put whole, and so is the other one', async () => {
+  const { jobs, newClient } = await newShop({ capacity: 8 });
+  const queue = await (await newClient()).queue('jobs');
+  const inner: Promise<unknown>[] = [];
+  const value = {
+    a: 'x'.repeat(50),
+    get b() {
+      if (inner.length < 1) inner.push(queue.putAsync('inner'), queue.size);
+      return 'y';
+    },
+  };
+  await Promise.all([queue.putAsync('first'), queue.putAsync(value), queue.putAsync('last')]);
+  await Promise.all(inner);
+  const got = await jobs.getManyAsync(8);
+  assert.equal(
+    new Set(got.map((item) => JSON.stringify(item))),
+    new Set(['first', { a: value.a, b: 'y' }, 'inner', 'last'].map((item) => JSON.stringify(item))),
+  );
 });
 
 test('a client keeps its process alive exactly while it waits', async () => {

@@ -105,10 +105,15 @@ export class Session<S> {
     this.#open = open;
   }
 
+  /** What the object is now, if that is known and nobody waits for it. */
+  get ready(): S | undefined {
+    return this.#current && !this.#current.link.ended && this.#waiting === 0 ? this.#current.opened : undefined;
+  }
+
   /** Runs `use` with what the object is now: at once if that is known, and in the order of the calls. */
   run<R>(signal: AbortSignal | undefined, use: (opened: S) => Promise<R>): Promise<R> {
-    if (this.#current && !this.#current.link.ended && this.#waiting === 0) return use(this.#current.opened);
-    return this.#runLater(signal, use);
+    const { ready } = this;
+    return ready === undefined ? this.#runLater(signal, use) : use(ready);
   }
 
   async #runLater<R>(signal: AbortSignal | undefined, use: (opened: S) => Promise<R>): Promise<R> {

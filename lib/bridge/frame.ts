@@ -2,9 +2,11 @@
  * Frames: what two processes say to each other over a stream of bytes.
  *
  *   4 bytes  how many bytes follow, least significant first, as all numbers here
- *   1 byte   what it is about, see below
+ *   2 bytes  what it is about, see below
+ *   2 bytes  the number of the object, as the answer to its opening said it, or 0
  *   4 bytes  the number of the request, chosen by who asks; the answer carries the same
  *   …        the rest, as the kind of frame says
+ *   0 to 3   up to a multiple of 4, so that what lies at such places in a frame does so in memory, too
  *
  * Both sides begin with one that all versions share: the client with HELLO, and the server with WELCOME or REFUSED.
  * A stream may be cut anywhere; what arrived of the last frame then counts for nothing.
@@ -19,34 +21,35 @@ export const GREETING = 'ringfence';
 
 // From the client. HELLO: the greeting, 2 bytes of version.
 export const HELLO = 1;
-export const OPEN_QUEUE = 2; // a name; the answer: 2 bytes of number, 4 of capacity, the name of the codec
-export const OPEN_MUTEX = 3; // a name; the answer: 2 bytes of number
-// The rest begins with these 2 bytes of number.
+export const OPEN_QUEUE = 2; // a name; the answer: 4 bytes of number, 4 of capacity, the codec: see `known` in parcel.ts
+export const OPEN_MUTEX = 3; // a name; the answer: 4 bytes of number
+// The rest is about an object.
 export const PUT = 4; // a parcel: see parcel.ts
-export const GET = 5; // 4 bytes: how many at the most; the answer: 4 bytes of tag of the first, a parcel
-export const DONE_WITH = 6; // tags, 4 bytes each
-export const GIVE_BACK = 7; // tags, 4 bytes each
-export const SIZE = 8; // the answer: 4 bytes
-export const JOIN = 9;
-export const CLOSE = 10;
-export const LOCK = 11;
-export const UNLOCK = 12;
-export const RECOVER = 13; // the answer: 1 byte, whether the owner had died
-export const FORSAKE = 14; // after that: it still counts as dead
-export const CANCEL = 15; // the answer to the request of this number is no longer waited for; it comes all the same
+export const PUT_EACH = 5; // a parcel whose items are put by calls of their own; MORE before the answer: see inbox.ts
+export const GET = 6; // 4 bytes: how many at the most; the answer: 4 bytes of tag of the first, a parcel
+export const DONE_WITH = 7; // tags, 4 bytes each
+export const GIVE_BACK = 8; // tags, 4 bytes each
+export const SIZE = 9; // the answer: 4 bytes
+export const JOIN = 10;
+export const CLOSE = 11;
+export const LOCK = 12;
+export const UNLOCK = 13;
+export const RECOVER = 14; // the answer: 4 bytes, whether the owner had died
+export const FORSAKE = 15; // after that: it still counts as dead
+export const CANCEL = 16; // the answer to the request of this number is no longer waited for; it comes all the same
 
 // From the server.
-export const WELCOME = 32; // 2 bytes of version, then 4 bytes each of what `Terms` says
+export const WELCOME = 32; // 4 bytes of version, then 4 bytes each of what `Terms` says
 export const REFUSED = 33; // the reason, in words; the connection ends
 export const ANSWER = 34;
-export const MORE = 35; // as the answer to GET, which is still to come
+export const MORE = 35; // a part of the answer, which is still to come
 export const FAILED = 36; // an error: see parcel.ts
 
 /** The code of the error that answers a request after CANCEL, unless it was through before. */
 export const CANCELLED = 'ERR_CANCELLED';
 
 /** Bytes of a frame before its rest, and of these the length. */
-export const HEAD = 9;
+export const HEAD = 12;
 const LENGTH = 4;
 
 /** The frames of the greeting are short. */
@@ -70,16 +73,24 @@ export class ProtocolError extends Error {
 
 export interface Frame {
   readonly kind: number;
+  readonly object: number;
   readonly request: number;
   /** A view of what was received: it is gone after the frame was handled. */
   readonly rest: Buffer;
 }
 
-/** Cuts the frames out of what a stream delivers. Never holds more than one frame and one chunk. */
+/** The next multiple of 4. */
+export function padded(bytes: number): number {
+  return Math.ceil(bytes / 4) * 4;
+}
+
+const NOTHING = Buffer.alloc(0);
+
+/** Cuts the frames out of what a stream delivers. Holds the bytes of the frame that is under way, and no more. */
 export class FrameReader {
   readonly #handle: (frame: Frame) => void;
-  #chunks: Buffer[] = [];
-  #held = 0; // bytes in them
+  #partial = NOTHING; // with room to grow
+  #held = 0; // bytes in it
   #wanted = HEAD; // bytes of the frame that is under way, as far as it is known
   /** The longest frame that is accepted. */
   limit: number = GREETING_BYTES;
@@ -90,14 +101,36 @@ export class FrameReader {
 
   /** Handles each frame that is now complete. Throws ProtocolError, and what the handler throws. */
   push(chunk: Buffer): void {
-    this.#chunks.push(chunk);
-    this.#held += chunk.length;
-    if (this.#held < this.#wanted) return;
-    const bytes = this.#chunks.length === 1 ? chunk : Buffer.concat(this.#chunks);
-    const rest = bytes.subarray(this.#handleAll(bytes));
-    // A copy: a few bytes must not keep the whole chunk.
-    this.#chunks = rest.length > 0 ? [Buffer.from(rest)] : [];
-    this.#held = rest.length;
+    let at = 0;
+    while (this.#held > 0 && at < chunk.length) {
+      const end = Math.min(chunk.length, at + this.#wanted - this.#held);
+      this.#keep(chunk.subarray(at, end));
+      at = end;
+      if (this.#held === this.#wanted) this.#complete();
+    }
+    if (at === chunk.length) return;
+    const rest = at > 0 ? chunk.subarray(at) : chunk;
+    const handled = this.#handleAll(rest);
+    if (handled < rest.length) this.#keep(rest.subarray(handled));
+  }
+
+  /** What is held is a frame, or its head, which says how much more there is. */
+  #complete(): void {
+    const bytes = this.#partial.subarray(0, this.#held);
+    if (this.#handleAll(bytes) === 0) return;
+    this.#partial = NOTHING;
+    this.#held = 0;
+  }
+
+  #keep(bytes: Buffer): void {
+    const held = this.#held + bytes.length;
+    if (held > this.#partial.length) {
+      const grown = Buffer.allocUnsafeSlow(Math.max(held, Math.min(this.#wanted, 2 * held)));
+      this.#partial.copy(grown, 0, 0, this.#held);
+      this.#partial = grown;
+    }
+    bytes.copy(this.#partial, this.#held);
+    this.#held = held;
   }
 
   #handleAll(bytes: Buffer): number {
@@ -107,25 +140,25 @@ export class FrameReader {
       if (bytes.length - at < HEAD) return at;
       const length = bytes.readUInt32LE(at);
       if (length < HEAD - LENGTH) throw new ProtocolError(`a frame of ${length} bytes is too short`);
-      const end = at + LENGTH + length;
-      if (end - at > this.limit) {
-        throw new ProtocolError(`a frame of ${end - at} bytes is too long: ${this.limit} are allowed`);
+      if (LENGTH + length > this.limit) {
+        throw new ProtocolError(`a frame of ${LENGTH + length} bytes is too long: ${this.limit} are allowed`);
       }
-      this.#wanted = end - at;
-      if (end > bytes.length) return at;
+      this.#wanted = padded(LENGTH + length);
+      if (at + this.#wanted > bytes.length) return at;
       this.#handle({
-        kind: bytes[at + LENGTH] as number,
-        request: bytes.readUInt32LE(at + LENGTH + 1),
-        rest: bytes.subarray(at + HEAD, end),
+        kind: bytes.readUInt16LE(at + 4),
+        object: bytes.readUInt16LE(at + 6),
+        request: bytes.readUInt32LE(at + 8),
+        rest: bytes.subarray(at + HEAD, at + LENGTH + length),
       });
-      at = end;
+      at += this.#wanted;
     }
   }
 }
 
-/** What follows the head of a frame, in this order. */
+/** Of a frame, what it is about and what follows its head, in this order. */
 export interface Rest {
-  readonly number?: number;
+  readonly object?: number;
   readonly word?: number;
   readonly body?: Uint8Array;
 }
@@ -144,19 +177,21 @@ export class FrameWriter {
     this.#socket = socket;
   }
 
-  /** A frame whose rest is a number of 2 bytes, one of 4, and bytes, each of them if it is given. */
-  frame(kind: number, request: number, { number, word, body }: Rest = {}): void {
-    const bytes = HEAD + (number === undefined ? 0 : 2) + (word === undefined ? 0 : 4) + (body?.length ?? 0);
-    if (this.#at + bytes > this.#buffer.length) this.flush();
-    if (bytes > this.#buffer.length) this.#buffer = Buffer.allocUnsafeSlow(bytes);
+  /** A frame about an object, whose rest is a number of 4 bytes, and bytes, each of them if it is given. */
+  frame(kind: number, request: number, { object = 0, word, body }: Rest = {}): void {
+    const bytes = HEAD + (word === undefined ? 0 : 4) + (body?.length ?? 0);
+    const whole = padded(bytes);
+    if (this.#at + whole > this.#buffer.length) this.flush();
+    if (whole > this.#buffer.length) this.#buffer = Buffer.allocUnsafeSlow(whole);
     const buffer = this.#buffer;
     let at = buffer.writeUInt32LE(bytes - LENGTH, this.#at);
-    at = buffer.writeUInt8(kind, at);
+    at = buffer.writeUInt16LE(kind, at);
+    at = buffer.writeUInt16LE(object, at);
     at = buffer.writeUInt32LE(request, at);
-    if (number !== undefined) at = buffer.writeUInt16LE(number, at);
     if (word !== undefined) at = buffer.writeUInt32LE(word, at);
     if (body) buffer.set(body, at);
-    this.#at += bytes;
+    if (whole > bytes) buffer.fill(0, this.#at + bytes, this.#at + whole);
+    this.#at += whole;
     this.#schedule();
   }
 

@@ -3,15 +3,13 @@
  * connection, with the reason, and touches nothing.
  */
 import type { Socket } from 'node:net';
-import { RingfenceError, show } from '../memory/errors.ts';
+import { show } from '../memory/errors.ts';
 import type { Mutex } from '../sync/mutex.ts';
+import { Answers } from './answers.ts';
 import {
-  ANSWER,
   CANCEL,
-  CANCELLED,
   CLOSE,
   DONE_WITH,
-  FAILED,
   FORSAKE,
   type Frame,
   FrameReader,
@@ -26,6 +24,7 @@ import {
   OPEN_QUEUE,
   ProtocolError,
   PUT,
+  PUT_EACH,
   RECOVER,
   REFUSED,
   SIZE,
@@ -34,12 +33,13 @@ import {
   VERSION,
   WELCOME,
 } from './frame.ts';
-import { packError } from './parcel.ts';
-import { type Answers, GuestMutex, GuestQueue, type ServedQueue } from './served.ts';
+import { GuestMutex } from './guest-mutex.ts';
+import { GuestQueue } from './guest-queue.ts';
+import { Inbox } from './inbox.ts';
+import type { ServedQueue } from './served.ts';
 
-const GREETING_TIME = 10_000; // ms for the first frame
 const FAREWELL_TIME = 1000; // ms for a client that is refused to read why
-const MOST_REQUESTS = 65_536; // of one client at a time
+const MOST_OBJECTS = 2 ** 16;
 
 /** What a server has to offer. */
 export interface Host {
@@ -50,39 +50,35 @@ export interface Host {
   readonly unacknowledged: number;
   /** The first tag, for the specs of the wrap. */
   readonly tag: number;
+  /** How long a client may take for its first frame, in ms. */
+  readonly greetingTime: number;
 }
 
-/** The end of a wait whose client does not wait any more. */
-class Cancelled extends RingfenceError {
-  constructor() {
-    super(CANCELLED, 'the client does not wait for it any more');
-  }
-}
-
-export class Guest implements Answers {
-  readonly writer: FrameWriter;
-  readonly terms: Terms;
+export class Guest {
   /** Resolves when it is gone. */
   readonly left: Promise<void>;
-  gone = false;
   readonly #socket: Socket;
   readonly #host: Host;
+  readonly #writer: FrameWriter;
+  readonly #answers: Answers;
   readonly #objects: (GuestQueue | GuestMutex)[] = [];
-  readonly #waiting = new Map<number, AbortController>();
+  readonly #inboxes = new Map<ServedQueue, Inbox<unknown>>(); // one a queue, so that all calls of the client keep their order
   #isGreeted = false;
 
   constructor(socket: Socket, host: Host) {
     this.#socket = socket;
     this.#host = host;
-    this.terms = host.terms;
-    this.writer = new FrameWriter(socket);
+    this.#writer = new FrameWriter(socket);
+    this.#answers = new Answers(this.#writer, host.terms);
+    const timer = setTimeout(() => this.refuse('no greeting came'), host.greetingTime).unref();
     const reader = new FrameReader((frame) => {
       this.#handle(frame);
-      if (this.#isGreeted) reader.limit = this.terms.frameBytes;
+      if (!this.#isGreeted) return;
+      clearTimeout(timer);
+      reader.limit = host.terms.frameBytes;
     });
-    const timer = setTimeout(() => this.#isGreeted || this.refuse('no greeting came'), GREETING_TIME).unref();
     socket.on('data', (chunk) => {
-      if (this.gone) return;
+      if (this.#answers.gone) return;
       try {
         reader.push(chunk);
       } catch (error) {
@@ -105,53 +101,29 @@ export class Guest implements Answers {
 
   /** Ends the connection, and says why. */
   refuse(reason: string): void {
-    if (this.gone) return;
+    if (this.#answers.gone) return;
     this.#leave();
-    this.writer.frame(REFUSED, 0, { body: Buffer.from(reason) });
-    this.writer.flush();
+    this.#writer.frame(REFUSED, 0, { body: Buffer.from(reason) });
+    this.#writer.flush();
     this.#socket.end();
     this.#socket.resume(); // what still comes is thrown away
     setTimeout(() => this.#socket.destroy(), FAREWELL_TIME).unref();
   }
 
-  signalFor(request: number): AbortSignal {
-    if (this.#waiting.has(request)) throw new ProtocolError(`request ${request} is under way already`);
-    if (this.#waiting.size >= MOST_REQUESTS) throw new ProtocolError(`more than ${MOST_REQUESTS} requests at a time`);
-    const controller = new AbortController();
-    this.#waiting.set(request, controller);
-    return controller.signal;
-  }
-
-  settle<R>(request: number, promise: Promise<R>, answer: (result: R) => void): void {
-    promise.then(
-      (result) => {
-        if (this.#waiting.delete(request) && !this.gone) answer(result);
-      },
-      (error) => {
-        if (this.#waiting.delete(request) && !this.gone) this.#fail(request, error);
-      },
-    );
-  }
-
-  #fail(request: number, error: unknown): void {
-    this.writer.frame(FAILED, request, { body: packError(error) });
-  }
-
   #leave(): void {
-    if (this.gone) return;
-    this.gone = true;
-    for (const controller of this.#waiting.values()) controller.abort(new Cancelled());
+    if (this.#answers.gone) return;
+    this.#answers.leave();
     for (const object of this.#objects) object.leave();
   }
 
   #handle(frame: Frame): void {
-    if (this.gone) return;
+    if (this.#answers.gone) return;
     try {
       if (this.#isGreeted) this.#dispatch(frame);
       else this.#greet(frame);
     } catch (error) {
       if (error instanceof ProtocolError) throw error;
-      this.#fail(frame.request, error);
+      this.#answers.fail(frame.request, error);
     }
   }
 
@@ -163,59 +135,61 @@ export class Guest implements Answers {
     const version = rest.readUInt16LE(GREETING.length);
     if (version !== VERSION) throw new ProtocolError(`version ${version} of the protocol is not ${VERSION}`);
     this.#isGreeted = true;
-    const { frameBytes, windowItems, windowBytes } = this.terms;
+    const { frameBytes, windowItems, windowBytes } = this.#host.terms;
     const body = Buffer.alloc(12);
     for (const [i, term] of [frameBytes, windowItems, windowBytes].entries()) body.writeUInt32LE(term, i * 4);
-    this.writer.frame(WELCOME, 0, { number: VERSION, body });
+    this.#writer.frame(WELCOME, 0, { word: VERSION, body });
   }
 
-  #dispatch({ kind, request, rest }: Frame): void {
+  #dispatch(frame: Frame): void {
+    const { kind, request, rest } = frame;
     if (kind === OPEN_QUEUE) this.#openQueue(request, rest.toString());
     else if (kind === OPEN_MUTEX) this.#openMutex(request, rest.toString());
-    else if (kind === CANCEL) this.#waiting.get(request)?.abort(new Cancelled());
-    else this.#askObject({ kind, request, rest });
+    else if (kind === CANCEL) this.#answers.cancel(request);
+    else {
+      const object = this.#objects[frame.object];
+      if (!object) throw new ProtocolError(`object ${frame.object} was not opened`);
+      if (object instanceof GuestQueue) this.#askQueue(object, frame);
+      else askMutex(object, kind, request);
+    }
   }
 
-  #askObject({ kind, request, rest }: Frame): void {
-    if (rest.length < 2) throw new ProtocolError(`a frame of kind ${kind} names no object`);
-    const object = this.#objects[rest.readUInt16LE(0)];
-    if (!object) throw new ProtocolError(`object ${rest.readUInt16LE(0)} was not opened`);
-    if (object instanceof GuestQueue) this.#askQueue(object, kind, request, rest);
-    else askMutex(object, kind, request);
-  }
-
-  #askQueue(object: GuestQueue, kind: number, request: number, rest: Buffer): void {
+  #askQueue(object: GuestQueue, { kind, request, rest }: Frame): void {
     const { queue } = object.served;
-    if (kind === PUT) object.put(request, rest);
+    if (kind === PUT || kind === PUT_EACH) object.put(request, rest, kind === PUT_EACH);
     else if (kind === GET) object.get(request, wordOf(rest));
     else if (kind === DONE_WITH) object.doneWith(request, tagsOf(rest));
     else if (kind === GIVE_BACK) object.takeBack(request, tagsOf(rest));
-    else if (kind === SIZE) this.writer.frame(ANSWER, request, { word: queue.size });
+    else if (kind === SIZE) this.#answers.answer(request, { word: queue.size });
     else if (kind === JOIN) {
-      const joined = queue.joinAsync({ signal: this.signalFor(request) });
-      this.settle(request, joined, () => this.writer.frame(ANSWER, request));
+      const join = (signal: AbortSignal) => queue.joinAsync({ signal });
+      this.#answers.wait(request, join, () => this.#answers.answer(request));
     } else if (kind === CLOSE) {
       queue.close();
-      this.writer.frame(ANSWER, request);
+      this.#answers.answer(request);
     } else throw new ProtocolError(`a frame of kind ${kind} is not for a queue`);
   }
 
   #openQueue(request: number, name: string): void {
     const served = this.#host.queues.get(name);
     if (!served) throw unknown('queue', name, this.#host.queues);
-    const object = new GuestQueue(served, this, this.#host.unacknowledged, this.#host.tag);
-    const body = Buffer.from(served.codec.name);
-    this.writer.frame(ANSWER, request, { number: this.#opened(object), word: served.queue.capacity, body });
+    const inbox = this.#inboxes.get(served) ?? new Inbox(served, this.#answers);
+    this.#inboxes.set(served, inbox);
+    const object = new GuestQueue(served, inbox, this.#answers, this.#host.unacknowledged, this.#host.tag);
+    const { capacity } = served.queue;
+    const body = Buffer.alloc(4 + Buffer.byteLength(served.codec.name));
+    body.write(served.codec.name, body.writeUInt32LE(capacity));
+    this.#answers.answer(request, { word: this.#opened(object), body });
   }
 
   #openMutex(request: number, name: string): void {
     const mutex = this.#host.mutexes.get(name);
     if (!mutex) throw unknown('mutex', name, this.#host.mutexes);
-    this.writer.frame(ANSWER, request, { number: this.#opened(new GuestMutex(mutex, this)) });
+    this.#answers.answer(request, { word: this.#opened(new GuestMutex(mutex, this.#answers)) });
   }
 
   #opened(object: GuestQueue | GuestMutex): number {
-    if (this.#objects.length === 2 ** 16) throw new ProtocolError('more than 65,536 objects were opened');
+    if (this.#objects.length === MOST_OBJECTS) throw new ProtocolError('more than 65,536 objects were opened');
     return this.#objects.push(object) - 1;
   }
 }
@@ -235,11 +209,11 @@ function unknown(what: string, name: string, known: ReadonlyMap<string, unknown>
 }
 
 function wordOf(rest: Buffer): number {
-  if (rest.length !== 6) throw new ProtocolError('a number is missing');
-  return rest.readUInt32LE(2);
+  if (rest.length !== 4) throw new ProtocolError('a number is missing');
+  return rest.readUInt32LE(0);
 }
 
 function tagsOf(rest: Buffer): Buffer {
-  if (rest.length % 4 !== 2) throw new ProtocolError('a tag is cut off');
+  if (rest.length % 4 !== 0) throw new ProtocolError('a tag is cut off');
   return rest;
 }

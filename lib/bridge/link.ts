@@ -42,6 +42,7 @@ export class Link {
   readonly #requests = new Map<number, Request>();
   readonly #onEnd: (() => void)[] = [];
   #next: number;
+  #held: (() => void) | undefined;
   #welcome: { resolve: (link: Link) => void; reject: (reason: unknown) => void } | undefined;
 
   /** `first` is the number of the first request. */
@@ -120,12 +121,27 @@ export class Link {
     };
   }
 
+  /** Calls `send` before anything else is sent, at the end of this turn at the latest: for what gathers meanwhile. */
+  hold(send: () => void): void {
+    this.release();
+    this.#held = send;
+    this.writer.beforeFlush(() => this.release());
+  }
+
+  /** Sends what is held. */
+  release(): void {
+    const send = this.#held;
+    this.#held = undefined;
+    send?.();
+  }
+
   cancel(number: number): void {
     if (this.#requests.has(number)) this.writer.frame(CANCEL, number);
   }
 
   /** Sends a request; its number. Throws ClosedError. */
   send(kind: number, rest: Rest, request: Request): number {
+    this.release();
     if (this.ended) throw this.ended;
     if (this.#requests.size >= MOST_REQUESTS) {
       throw new RangeError(`a connection carries at most ${MOST_REQUESTS} requests at a time`);
@@ -182,8 +198,8 @@ export class Link {
   }
 
   #greet(kind: number, rest: Buffer): void {
-    if (kind !== WELCOME || rest.length !== 14) throw new ProtocolError('this is no server of ringfence');
-    const [frameBytes, windowItems, windowBytes] = [2, 6, 10].map((at) => rest.readUInt32LE(at)) as [
+    if (kind !== WELCOME || rest.length !== 16) throw new ProtocolError('this is no server of ringfence');
+    const [frameBytes, windowItems, windowBytes] = [4, 8, 12].map((at) => rest.readUInt32LE(at)) as [
       number,
       number,
       number,

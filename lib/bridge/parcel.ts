@@ -1,14 +1,16 @@
 /**
  * Parcels: items of a queue on their way between two processes, as the bytes of the queue's codec. 4 bytes say how many; of
- * each item 4 bytes say how long it is. A codec that meets its bytes here knows of no region: it writes no references, and what
+ * each item 4 bytes say how long it is, and behind it there is nothing up to a multiple of 4. A codec that meets its bytes here knows of no region: it writes no references, and what
  * would be one is refused when it is read, so that nothing of a region can be reached from outside.
  */
 import { CodecError, MessageTooLargeError } from '../memory/errors.ts';
 import { pack, unpack } from '../pool/failure.ts';
 import { type Codec, codec as codecs } from '../queue/codec.ts';
-import { ProtocolError } from './frame.ts';
+import type { Packed } from '../queue/payload.ts';
+import { ProtocolError, padded } from './frame.ts';
 
-const COUNT = 4;
+/** Bytes of a parcel before its items: how many there are. */
+export const COUNT = 4;
 const LENGTH = 4;
 const FULL = -1; // what a codec says when there is not enough room
 const SCRATCH_BYTES = 64 * 1024;
@@ -43,7 +45,7 @@ export function packItems<T>(codec: Codec<T>, values: ArrayLike<T>, from: number
   while (items < most) {
     let end: number;
     try {
-      end = codec.encode(values[from + items] as T, into, at + LENGTH, into.length);
+      end = packItem(codec, values[from + items] as T, into, at);
     } catch (error) {
       if (items === 0) throw error;
       break;
@@ -56,7 +58,6 @@ export function packItems<T>(codec: Codec<T>, values: ArrayLike<T>, from: number
     }
     if (items > 0 && end > room.bytes) break;
     if (end > room.most) throw new MessageTooLargeError(end, room.most, 'the connection');
-    into.writeUInt32LE(end - at - LENGTH, at);
     at = end;
     items++;
   }
@@ -65,33 +66,73 @@ export function packItems<T>(codec: Codec<T>, values: ArrayLike<T>, from: number
   return { body: into.subarray(0, at), items };
 }
 
+/** Packs an item from byte `at` of `into` on, whose length is a multiple of 4: where the next one goes, or -1 without enough room. */
+export function packItem<T>(codec: Codec<T>, value: T, into: Buffer, at: number): number {
+  const start = at + LENGTH;
+  const end = start > into.length ? FULL : codec.encode(value, into, start, into.length);
+  if (end === FULL) return FULL;
+  into.writeUInt32LE(end - start, at);
+  return padded(end);
+}
+
 function grown(buffer: Buffer, used: number): Buffer {
   const larger = Buffer.allocUnsafeSlow(buffer.length * 2);
   buffer.copy(larger, 0, 0, used);
   return larger;
 }
 
-/** The items of the parcel from byte `start` on. Throws ProtocolError for bytes that are none. */
-export function unpackItems<T>(codec: Codec<T>, from: Buffer, start: number): T[] {
-  const items: T[] = [];
+/** Where the items of a parcel lie, for those who need not decode them; good until the next one is looked at. */
+export interface Places {
+  readonly count: number;
+  /** Where each item starts and ends. */
+  readonly at: Uint32Array;
+}
+
+const PLACES = new Uint32Array(4096);
+
+/** The places of the items of the parcel from byte `start` on. Throws ProtocolError for bytes that are none. */
+export function placesOf(from: Buffer, start: number): Places {
   let at = start + COUNT;
   if (at > from.length) throw new ProtocolError('a parcel lacks its number of items');
-  for (let left = from.readUInt32LE(start); left > 0; left--) {
-    const end = at + LENGTH > from.length ? Number.NaN : at + LENGTH + from.readUInt32LE(at);
-    if (!(end <= from.length)) throw new ProtocolError('a parcel ends in the middle of an item');
-    items.push(unpackItem(codec, from, at + LENGTH, end));
-    at = end;
+  const count = from.readUInt32LE(start);
+  if (count * LENGTH > from.length - at) throw new ProtocolError('a parcel ends in the middle of an item');
+  const places = 2 * count > PLACES.length ? new Uint32Array(2 * count) : PLACES;
+  for (let i = 0; i < count; i++) {
+    const begin = at + LENGTH;
+    const end = begin > from.length ? Number.NaN : begin + from.readUInt32LE(at);
+    at = padded(end);
+    if (!(at <= from.length)) throw new ProtocolError('a parcel ends in the middle of an item');
+    places[2 * i] = begin;
+    places[2 * i + 1] = end;
   }
   if (at !== from.length) throw new ProtocolError(`a parcel has ${from.length - at} bytes behind its last item`);
+  return { count, at: places };
+}
+
+/** A parcel of `codec.bytes`, as it was received; good until the next one is looked at. Throws ProtocolError. */
+export function packedOf(from: Buffer): Packed {
+  const { count, at } = placesOf(from, 0);
+  const { buffer, byteOffset, length } = from;
+  const isAligned = byteOffset % Int32Array.BYTES_PER_ELEMENT === 0;
+  const words = isAligned ? new Int32Array(buffer, byteOffset, length >> 2) : undefined;
+  return { count, places: at, bytes: new Uint8Array(buffer, byteOffset, length), words };
+}
+
+/** The items of the parcel from byte `start` on. Throws ProtocolError for bytes that are none. */
+export function unpackItems<T>(codec: Codec<T>, from: Buffer, start: number): T[] {
+  const { count, at } = placesOf(from, start);
+  const items: T[] = [];
+  for (let i = 0; i < count; i++) items.push(unpackItem(codec, from, at[2 * i] as number, at[2 * i + 1] as number));
   return items;
 }
 
 function unpackItem<T>(codec: Codec<T>, from: Buffer, at: number, end: number): T {
   const bytes = codec.inline && (codec.inline.endsWith('32') ? 4 : 8);
   if (bytes !== undefined && end - at !== bytes) throw new ProtocolError(`an item of ${codec.name} has ${bytes} bytes`);
+  if (bytes !== undefined || (codec as unknown) === codecs.bytes) return codec.decode(from, at, end);
   try {
     // Of these bytes alone: a codec that reads past its end shall find nothing there.
-    return bytes === undefined ? codec.decode(from.subarray(at, end), 0, end - at) : codec.decode(from, at, end);
+    return codec.decode(from.subarray(at, end), 0, end - at);
   } catch (cause) {
     throw new ProtocolError(`an item is none of codec ${codec.name}`, { cause });
   }

@@ -7,9 +7,10 @@ import { requirePath, takePlace } from './place.ts';
 import { ServedQueue } from './served.ts';
 
 const FRAME_BYTES = 16 * 2 ** 20;
-const WINDOW_ITEMS = 1024;
+const WINDOW_ITEMS = 4096;
 const WINDOW_BYTES = 2 ** 20;
 const UNACKNOWLEDGED = 1024;
+const GREETING_TIME = 10_000; // ms
 
 /** Options of `serve`. */
 export interface ServeOptions {
@@ -25,6 +26,8 @@ export interface ServeOptions {
   unacknowledged?: number | undefined;
   /** @internal The first tag of each queue, for the specs of the wrap. */
   tag?: number;
+  /** @internal How long a client may take for its greeting, in ms. */
+  greetingTime?: number;
 }
 
 /** What `serve` gives: a server, until it is closed. It keeps its process alive. */
@@ -92,6 +95,7 @@ function hostOf(options: ServeOptions): Host {
     frameBytes = FRAME_BYTES,
     unacknowledged = UNACKNOWLEDGED,
     tag = 0,
+    greetingTime = GREETING_TIME,
   } = options;
   requirePath(path);
   for (const [name, queue] of Object.entries(queues)) {
@@ -108,6 +112,7 @@ function hostOf(options: ServeOptions): Host {
     terms: { frameBytes, windowItems: WINDOW_ITEMS, windowBytes: WINDOW_BYTES },
     unacknowledged,
     tag,
+    greetingTime,
   };
 }
 

@@ -6,7 +6,7 @@ import type { Link } from './link.ts';
 
 interface Opened {
   readonly link: Link;
-  readonly number: number;
+  readonly object: number;
 }
 
 /**
@@ -24,7 +24,7 @@ export class SocketMutex implements AsyncMutex {
     this.#connector = connector;
     this.#session = new Session(connector, async (link) => {
       const body = Buffer.from(name);
-      return { link, number: await link.ask(OPEN_MUTEX, { body }, (rest) => rest.readUInt16LE(0)) };
+      return { link, object: await link.ask(OPEN_MUTEX, { body }, (rest) => rest.readUInt32LE(0)) };
     });
   }
 
@@ -60,7 +60,7 @@ export class SocketMutex implements AsyncMutex {
    * lock again. When `repair` throws, so does this, and the owner still counts as dead.
    */
   async recoverAsync<R>(repair: () => R | Promise<R>, options?: AsyncWaitOptions): Promise<R> {
-    const read = (rest: Buffer) => rest.readUInt16LE(0) === 1;
+    const read = (rest: Buffer) => rest.readUInt32LE(0) === 1;
     const hadDied = await this.#wait(RECOVER, `recover of mutex "${this.name}"`, options, read);
     let result: R;
     try {
@@ -75,11 +75,11 @@ export class SocketMutex implements AsyncMutex {
 
   #wait<R>(kind: number, what: string, options: AsyncWaitOptions | undefined, read: (rest: Buffer) => R): Promise<R> {
     return this.#connector.within(what, options, (signal) =>
-      this.#session.run(signal, ({ link, number }) => link.wait(link.start(kind, { number }), read, signal)),
+      this.#session.run(signal, ({ link, object }) => link.wait(link.start(kind, { object }), read, signal)),
     );
   }
 
   #tell(kind: number): Promise<void> {
-    return this.#session.run(undefined, ({ link, number }) => link.ask(kind, { number }, () => {}));
+    return this.#session.run(undefined, ({ link, object }) => link.ask(kind, { object }, () => {}));
   }
 }

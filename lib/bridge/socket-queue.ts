@@ -11,7 +11,7 @@ import { codecNamed, unpackItems } from './parcel.ts';
 /** A queue as one connection knows it. */
 interface Opened<T> {
   readonly link: Link;
-  readonly number: number;
+  readonly object: number;
   readonly capacity: number;
   readonly codec: Codec<T>;
   readonly outbox: Outbox<T>;
@@ -70,7 +70,8 @@ export class SocketQueue<T = unknown> implements RemoteQueue<T> {
 
   /** Puts an item; resolves when it is in the queue. Rejects with ClosedError, CodecError, MessageTooLargeError, TimeoutError. */
   putAsync(value: T, options?: AsyncWaitOptions): Promise<void> {
-    return this.#put(`put to ${this.#title}`, [value], options);
+    const ready = options === undefined ? this.#session.ready : undefined;
+    return ready ? ready.outbox.put(value) : this.#put(`put to ${this.#title}`, [value], options);
   }
 
   /** Puts all items in order. When it rejects, a first part of them may have been put: the error's `done` says how many. */
@@ -129,10 +130,10 @@ export class SocketQueue<T = unknown> implements RemoteQueue<T> {
   #get(max: number, options: AsyncWaitOptions | undefined): Promise<Taken<T>> {
     return this.#connector.within(`get from ${this.#title}`, options, (signal) =>
       this.#session.run(signal, (opened) => {
-        const { link, number } = opened;
+        const { link, object } = opened;
         const taken: Taken<T> = { opened, items: [], tags: [] };
         const read = (rest: Buffer) => receive(taken, rest);
-        return link.wait(link.start(GET, { number, word: max }), read, signal);
+        return link.wait(link.start(GET, { object, word: max }), read, signal);
       }),
     );
   }
@@ -165,7 +166,7 @@ export class SocketQueue<T = unknown> implements RemoteQueue<T> {
   /** Resolves when all that was put is dealt with. Rejects with TimeoutError, or with `signal.reason`. */
   joinAsync(options?: AsyncWaitOptions): Promise<void> {
     return this.#connector.within(`join of ${this.#title}`, options, (signal) =>
-      this.#session.run(signal, ({ link, number }) => link.wait(link.start(JOIN, { number }), NOTHING, signal)),
+      this.#session.run(signal, ({ link, object }) => link.wait(link.start(JOIN, { object }), NOTHING, signal)),
     );
   }
 
@@ -175,7 +176,7 @@ export class SocketQueue<T = unknown> implements RemoteQueue<T> {
   }
 
   #ask<R>(kind: number, read: (rest: Buffer) => R): Promise<R> {
-    return this.#session.run(undefined, ({ link, number }) => link.ask(kind, { number }, read));
+    return this.#session.run(undefined, ({ link, object }) => link.ask(kind, { object }, read));
   }
 
   /**
@@ -232,18 +233,18 @@ function taskOf<T, V>({ opened, tags }: Taken<T>, value: V): Task<V> {
 
 async function open<T>(link: Link, name: string, own: Codec<T> | undefined): Promise<Opened<T>> {
   const answer = await link.ask(OPEN_QUEUE, { body: Buffer.from(name) }, (rest) => ({
-    number: rest.readUInt16LE(0),
-    capacity: rest.readUInt32LE(2),
-    codec: codecNamed(rest.toString('utf8', 6), own),
+    object: rest.readUInt32LE(0),
+    capacity: rest.readUInt32LE(4),
+    codec: codecNamed(rest.toString('utf8', 8), own),
   }));
-  const outbox = new Outbox(link, answer.number, answer.codec);
+  const outbox = new Outbox(link, answer.object, answer.codec);
   return { link, ...answer, outbox, inHand: new Set(), tags: [], acknowledged: undefined };
 }
 
-function tell<T>({ link, number }: Opened<T>, kind: number, tags: readonly number[]): Promise<void> {
+function tell<T>({ link, object }: Opened<T>, kind: number, tags: readonly number[]): Promise<void> {
   const body = Buffer.allocUnsafe(tags.length * 4);
   for (let i = 0; i < tags.length; i++) body.writeUInt32LE(tags[i] as number, i * 4);
-  return link.ask(kind, { number, body }, NOTHING);
+  return link.ask(kind, { object, body }, NOTHING);
 }
 
 /** What is acknowledged in one turn of the event loop goes in one frame. */

@@ -118,6 +118,20 @@ function withField<T, F extends 'bytes' | 'string'>(
   return Object.defineProperties(make, Object.getOwnPropertyDescriptors(own)) as unknown as typeof make & Codec<T>;
 }
 
+/** A typed array of so many bytes needs no memory beside itself, and is made many times as fast. */
+const SMALL_BYTES = 64;
+
+let source: Buffer | undefined; // what was read last,
+let whole: Uint8Array; // and the same as a plain array, as what is cut from it
+
+function smallCopy(from: Buffer, at: number, end: number): Uint8Array {
+  if (from !== source) {
+    source = from;
+    whole = new Uint8Array(from.buffer, from.byteOffset, from.length);
+  }
+  return whole.slice(at, end);
+}
+
 const bytes = withField<Uint8Array, 'bytes'>('bytes', {
   name: 'bytes',
   carries: 'Uint8Arrays (a Buffer is one) whose memory was not transferred elsewhere',
@@ -129,6 +143,7 @@ const bytes = withField<Uint8Array, 'bytes'>('bytes', {
     return at + value.length;
   },
   decode(from, at, end) {
+    if (end - at <= SMALL_BYTES) return smallCopy(from, at, end);
     const copy = new Uint8Array(Buffer.allocUnsafeSlow(end - at).buffer); // not zeroed before it is written
     from.copy(copy, 0, at, end);
     return copy;

@@ -27,7 +27,10 @@ import { MessageTooLargeError } from '../memory/errors.ts';
 import type { Place, Region } from '../memory/region.ts';
 import { AGAIN } from '../memory/wait.ts';
 import type { Codec } from './codec.ts';
-import type { Letter, Payloads } from './payload.ts';
+import type { Letter, Packed, Payloads } from './payload.ts';
+
+/** Up to so many bytes are faster to copy word by word. */
+const FEW_BYTES = 256;
 
 /** Bytes of this thread for messages that are longer than a block; grows as needed. */
 let scratch: Buffer | undefined;
@@ -110,6 +113,35 @@ export class Messages<T> implements Payloads<T> {
     return letters.length;
   }
 
+  writePacked(packed: Packed, from: number, room: number): number {
+    const most = Math.min(BATCH, packed.count - from, room);
+    const at = (this.#region.record + THREAD_BATCH) >> 2;
+    for (let i = 0; i < most; i++) {
+      const letter = this.#writeBytes(
+        packed,
+        packed.places[2 * (from + i)] as number,
+        packed.places[2 * (from + i) + 1] as number,
+      );
+      if (letter === AGAIN) return i;
+      this.#region.i32[at + 2 * i] = letter;
+    }
+    return most;
+  }
+
+  #writeBytes({ bytes, words }: Packed, start: number, end: number): Letter | typeof AGAIN {
+    const length = end - start;
+    if (length > this.#blockBytes) return this.write(bytes.subarray(start, end) as T);
+    const block = this.#claim();
+    if (block === AGAIN) return AGAIN;
+    const { i32, buffer } = this.#region;
+    const data = block + BLOCK_DATA;
+    if (words === undefined || length > FEW_BYTES) buffer.set(bytes.subarray(start, end), data);
+    else for (let i = 0; i << 2 < length; i++) i32[(data >> 2) + i] = words[(start >> 2) + i] as number;
+    i32[(block + BLOCK_LENGTH) >> 2] = length;
+    i32[(block + BLOCK_REST) >> 2] = 0;
+    return block;
+  }
+
   /** A value that is refused is refused by itself, when what is before it was put. */
   #writeIfGood(value: T): Letter | typeof AGAIN {
     try {
@@ -157,10 +189,12 @@ export class Messages<T> implements Payloads<T> {
   }
 
   readMany(items: T[], most: number): number {
-    const said = this.take();
-    if (said <= 0) return said;
-    items.push(this.read());
-    return most > 0 ? 1 : 0;
+    for (let count = 0; count < most; count++) {
+      const said = this.take();
+      if (said <= 0) return count || said;
+      items.push(this.read());
+    }
+    return most;
   }
 
   #claim(): number | typeof AGAIN {

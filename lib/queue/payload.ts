@@ -9,6 +9,16 @@ import type { AGAIN } from '../memory/wait.ts';
 /** A prepared payload: the number itself, or the address of the block. */
 export type Letter = number;
 
+/** Items of `codec.bytes`, somewhere in memory of this thread. */
+export interface Packed {
+  readonly count: number;
+  readonly bytes: Uint8Array;
+  /** The same memory, if it can be seen so. */
+  readonly words: Int32Array | undefined;
+  /** Where in it each item starts and ends. */
+  readonly places: Uint32Array;
+}
+
 /** How items become payloads and back. */
 export interface Payloads<T> {
   /** Prepares an item; AGAIN when no memory is free just now. Throws CodecError, MessageTooLargeError. */
@@ -23,6 +33,8 @@ export interface Payloads<T> {
   drop(letter: Letter): void;
   /** Prepares items of `values` from index `from` on, their payloads in the batch: how many, at most `room`. */
   writeMany(values: ArrayLike<T>, from: number, room: number): number;
+  /** As `writeMany`, of bytes; for queues of `codec.bytes` alone. */
+  writePacked?(packed: Packed, from: number, room: number): number;
   /** Gives up the payloads of the batch behind the first `sent`. */
   dropMany(sent: number, written: number): void;
   /** Takes an item from the ring: what the kernel says. */

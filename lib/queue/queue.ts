@@ -58,7 +58,7 @@ import { type Codec, codec as codecs } from './codec.ts';
 import { codecOf, knownAs, putKnown } from './known.ts';
 import { Messages } from './messages.ts';
 import { Numbers, Wides, Words } from './numbers.ts';
-import type { Letter, Payloads, Prompt } from './payload.ts';
+import type { Letter, Packed, Payloads, Prompt } from './payload.ts';
 import { Records } from './records.ts';
 import { Deliveries } from './redelivery.ts';
 import { type QueueWritableOptions, readableOf, readableStreamOf, writableOf, writableStreamOf } from './streams.ts';
@@ -186,8 +186,7 @@ export class Queue<T = unknown> extends SharedObject {
   }
 
   #putBatch(values: ArrayLike<T>, from: number, timeout: number, deadline: number): number {
-    const room = Math.max(1, this.capacity - this.#kernel.ringSize(this.offset));
-    const letters = this.#payloads.writeMany(values, from, room);
+    const letters = this.#payloads.writeMany(values, from, this.#room);
     if (letters === 0) {
       this.#parker.block(this.#putting(values[from] as T, AGAIN), timeout, deadline);
       return 1;
@@ -247,8 +246,15 @@ export class Queue<T = unknown> extends SharedObject {
 
   /** Sends what there is room for of `values` from index `from` on: how many. */
   #sendSome(values: ArrayLike<T>, from: number): number {
-    const room = Math.max(1, this.capacity - this.#kernel.ringSize(this.offset));
-    const letters = this.#payloads.writeMany(values, from, room);
+    return this.#sendPrepared(this.#payloads.writeMany(values, from, this.#room));
+  }
+
+  /** As far as one can see, and one in any case: the ring knows better. */
+  get #room(): number {
+    return Math.max(1, this.capacity - this.#kernel.ringSize(this.offset));
+  }
+
+  #sendPrepared(letters: number): number {
     if (letters === 0) return 0;
     let sent = 0;
     try {
@@ -268,6 +274,17 @@ export class Queue<T = unknown> extends SharedObject {
       : this.#kernel.ringPutMany(this.offset, this.serial, record, slot + 1, letters);
     if (said < 0) throw this.#refused(said);
     return said;
+  }
+
+  /** @internal Puts some of `values` from index `from` on, in order: how many; 0 when there is no room, or promises of this thread wait for it. */
+  putSome(values: ArrayLike<T>, from: number): number {
+    return this.#parker.hasWaiters(this.#putters) ? 0 : this.#sendSome(values, from);
+  }
+
+  /** @internal As `putSome`, of a queue of bytes, straight from where they are. */
+  putPacked(packed: Packed, from: number): number {
+    if (this.#parker.hasWaiters(this.#putters)) return 0;
+    return this.#sendPrepared(this.#payloads.writePacked?.(packed, from, this.#room) ?? 0);
   }
 
   /** Takes the oldest item; blocks while the queue is empty. Throws TimeoutError, and ClosedError once it is closed and drained. */
@@ -319,6 +336,13 @@ export class Queue<T = unknown> extends SharedObject {
     const taken = await this.#parker.wait<true | typeof ENDED>({ ...this.#reading(), attempt }, options);
     if (taken === ENDED) throw this.#refused(CLOSED);
     return items;
+  }
+
+  /** @internal What is there, up to `max` items; undefined when there is nothing, or promises of this thread wait for it. */
+  takeSome(max: number): T[] | undefined {
+    const items: T[] = [];
+    if (this.#parker.hasWaiters(this.#getters)) return undefined;
+    return this.#takeMany(items, max) === true ? items : undefined;
   }
 
   #takeMany(items: T[], max: number): true | typeof AGAIN | typeof ENDED {
