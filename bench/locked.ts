@@ -1,4 +1,5 @@
-import { attach, Mutex, type Shared, share } from '../lib/index.ts';
+import { attach, type Shared, share } from '../lib/memory/handles.ts';
+import { Mutex } from '../lib/sync/mutex.ts';
 import { Sleepers } from './atomics.ts';
 
 // The words of a queue under a lock: two counts, then who sleeps, then the slots.

@@ -1,15 +1,15 @@
-import { attach, Mutex, type Shared, share } from '../lib/index.ts';
+import { Mutex, share } from '../lib/index.ts';
 import { AtomicsMutex } from './atomics.ts';
 import { inProcess } from './child.ts';
-import { type Body, onCrew } from './crew.ts';
+import { onCrew } from './crew.ts';
+import type { Counter, Section } from './locks.jobs.ts';
 import { native, python } from './native.ts';
 import { mutexAlone } from './rivals/multithreading.ts';
 import { webLocks } from './rivals/web-locks.ts';
 import { inThread, type Rival, reference, type Scenario } from './scenario.ts';
-import { work } from './work.ts';
 
-const here = import.meta.url;
-const v8 = { module: new URL('./rivals/v8-mutex.js', here).href, flags: ['--harmony-struct'] };
+const here = new URL('./locks.jobs.js', import.meta.url).href;
+const v8 = { module: new URL('./rivals/v8-mutex.js', import.meta.url).href, flags: ['--harmony-struct'] };
 
 const alone: Scenario = {
   name: 'mutex alone: lock and unlock cost less in the kernel than on JS Atomics',
@@ -45,48 +45,6 @@ const alone: Scenario = {
     python('multiprocessing.Lock, Python', ['lock', '10000', '20']),
   ],
 };
-
-/** What the threads of a counter share: the count is in the first word, a lock's word (if any) 128 bytes further. */
-interface Counter {
-  readonly words: Int32Array;
-  readonly mutex: Shared<Mutex>;
-}
-
-const LOCK = 32;
-
-export function unlocked({ words }: Counter): Body {
-  return (n) => {
-    for (let i = 0; i < n; i++) words[0]!++; // one of the words
-  };
-}
-
-export function atomicAdd({ words }: Counter): Body {
-  return (n) => {
-    for (let i = 0; i < n; i++) Atomics.add(words, 0, 1);
-  };
-}
-
-export function locked({ words, ...shared }: Counter): Body {
-  const mutex = attach(shared.mutex);
-  return (n) => {
-    for (let i = 0; i < n; i++) {
-      mutex.lock();
-      words[0]!++; // one of the words
-      mutex.unlock();
-    }
-  };
-}
-
-export function lockedOnAtomics({ words }: Counter): Body {
-  const mutex = new AtomicsMutex(words, LOCK);
-  return (n) => {
-    for (let i = 0; i < n; i++) {
-      mutex.lock();
-      words[0]!++; // one of the words
-      mutex.unlock();
-    }
-  };
-}
 
 /** `threads` threads that add 1 to one word, by the job `job`; the remark says how many of the additions were lost. */
 function counting(name: string, job: string, threads: number): Rival {
@@ -131,37 +89,10 @@ const counter = (threads: number): Scenario => ({
   ],
 });
 
-interface Section {
-  readonly mutex: Shared<Mutex>;
-  readonly words: Int32Array;
-  readonly turns: number;
-}
-
 // Turns of `work` that take about so long.
+const EMPTY = 0;
 const SHORT = 32;
 const LONG = 160;
-
-export function sections({ turns, ...shared }: Section): Body {
-  const mutex = attach(shared.mutex);
-  return (n) => {
-    for (let i = 0; i < n; i++) {
-      mutex.lock();
-      work(turns);
-      mutex.unlock();
-    }
-  };
-}
-
-export function sectionsOnAtomics({ words, turns }: Section): Body {
-  const mutex = new AtomicsMutex(words, LOCK);
-  return (n) => {
-    for (let i = 0; i < n; i++) {
-      mutex.lock();
-      work(turns);
-      mutex.unlock();
-    }
-  };
-}
 
 /** Two threads that want the same lock again and again, each time for so many turns. */
 function section(length: string, turns: number): Scenario {
@@ -176,13 +107,17 @@ function section(length: string, turns: number): Scenario {
     });
   return {
     name: `sections of ${length}: a lock in the kernel loses no throughput to waiting`,
-    how: `two threads, each with the lock for a loop of ${turns} turns (about ${length}) again and again`,
+    how: `two threads, each with the lock for ${turns === 0 ? 'nothing' : `a loop of ${turns} turns (about ${length})`}, again and again`,
     unit: 'M sections/s',
     better: 'more',
     threads: 2,
     rounds: 9,
     compare: true,
-    rivals: [rival('ringfence Mutex', 'sections'), rival('mutex on JS Atomics', 'sectionsOnAtomics')],
+    rivals: [
+      rival('ringfence Mutex', 'sections'),
+      rival('mutex on JS Atomics', 'sectionsOnAtomics'),
+      reference(native('pthread_mutex, C++', ({ roundMs }) => ['section', '2', `${turns}`, `${roundMs}`])),
+    ],
   };
 }
 
@@ -190,6 +125,7 @@ function section(length: string, turns: number): Scenario {
 export const locks: readonly Scenario[] = [
   alone,
   ...[1, 2, 4].map(counter),
+  section('nothing', EMPTY),
   section('0.2 us', SHORT),
   section('1 us', LONG),
 ];

@@ -1,71 +1,21 @@
-import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { codec, Queue, Region, share } from '../lib/index.ts';
 import { Crew } from './crew.ts';
-import type { Rival, Scenario } from './scenario.ts';
+import { inFresh } from './fresh.ts';
+import { type Rival, reference, type Scenario } from './scenario.ts';
 
-const run = promisify(execFile);
 const MIB = 2 ** 20;
 const CAPACITY = 1024;
+const jobs = new URL('./memory.jobs.js', import.meta.url).href;
 
-/** `(module (func (export "f")))`: enough to start V8's WebAssembly engine, which costs memory once a process. */
-const EMPTY_MODULE = Buffer.from('0061736d0100000001040160000003020100070501016600000a040102000b', 'hex');
+const inChild = (name: string, subject: string): Rival => inFresh(name, jobs, subject);
 
-function engine(): unknown {
-  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(EMPTY_MODULE), {});
-  (exports as { f(): void }).f();
-  return exports;
-}
-
-function region(): unknown {
-  const region = new Region({ bytes: 64 * MIB });
-  return [region, new Queue({ capacity: CAPACITY, region })];
-}
-
-/** What a fresh process makes: before the first reading of its resident memory, and between the two. */
-const subjects: Record<string, [before: () => unknown, between: () => unknown]> = {
-  region: [engine, region],
-  engine: [() => undefined, engine],
-  nothing: [engine, () => undefined],
-  filled: [engine, () => new Uint8Array(new SharedArrayBuffer(64 * MIB)).fill(1)],
-};
-
-/** What `between` made and is still alive at the second reading. */
-const kept: unknown[] = [];
-
-/** The child's side: by how many bytes the resident memory of this process rose. */
-function rise([before, between]: [() => unknown, () => unknown]): number {
-  kept.push(before());
-  const first = resident();
-  kept.push(between());
-  return resident() - first;
-}
-
-function resident(): number {
-  for (let times = 0; times < 3; times++) globalThis.gc?.();
-  return process.memoryUsage.rss();
-}
-
-/** A rival whose every round is a fresh process; its figure is KiB. */
-const inChild = (name: string, subject: string): Rival => ({
-  name,
-  costly: true,
-  start() {},
-  async round() {
-    const { stdout } = await run(process.execPath, ['--expose-gc', fileURLToPath(import.meta.url), subject]);
-    return Number(stdout) / 1024;
-  },
-  stop() {},
-});
+const common = { better: 'less', threads: 1, rounds: 7 } as const;
 
 const atRest: Scenario = {
+  ...common,
   name: 'memory at rest: a region costs what was touched and not what was reserved',
   how: 'by how much resident memory rises, in a fresh process each; V8 has started its WebAssembly engine, a row of its own',
   unit: 'KiB',
-  better: 'less',
-  threads: 1,
-  rounds: 7,
   compare: false,
   rivals: [
     inChild('a region of 64 MiB with a queue of 1,024 slots', 'region'),
@@ -75,9 +25,51 @@ const atRest: Scenario = {
   ],
 };
 
+const ofQueue: Scenario = {
+  ...common,
+  name: 'memory of an idle queue: its slots, and no block that was not used',
+  how: 'by how much resident memory rises for each of 200 queues of 1,024 slots through which nothing went, in a fresh process',
+  unit: 'KiB a queue',
+  compare: true,
+  slow: true,
+  rivals: [
+    inChild('ringfence Queue of i32', 'queues of i32'),
+    inChild('ringfence Queue of objects', 'queues of objects'),
+    inChild('ringfence Queue of structs', 'queues of structs'),
+    inChild('MessageChannel, which has no bound', 'channels'),
+    inChild('ringbuf.js, of i32', 'ringbufs'),
+  ],
+};
+
+const ofMessage: Scenario = {
+  ...common,
+  name: 'memory of a message: a block, or a slot, and nothing in the heap',
+  how: 'by how much resident memory rises for each of 20,000 objects of six fields that were sent and not taken, in a fresh process',
+  unit: 'bytes a message',
+  compare: true,
+  slow: true,
+  rivals: [
+    inChild('ringfence Queue', 'messages of the default codec'),
+    inChild('ringfence Queue of structs', 'messages of structs'),
+    inChild('postMessage', 'posted messages'),
+    reference(inChild('not sent: objects in an array', 'objects in an array')),
+  ],
+};
+
+const ofThread: Scenario = {
+  ...common,
+  name: 'memory of a thread: what Node needs for it, and the library in it',
+  how: 'by how much resident memory rises for each of the two threads of a pool that have had tasks, in a fresh process',
+  unit: 'KiB a thread',
+  compare: true,
+  slow: true,
+  rivals: ['ringfence Pool', 'piscina', 'tinypool', 'workerpool', 'poolifier', 'threads'].map((name) =>
+    inChild(name, name),
+  ),
+};
 const PART = 100_000;
 
-/** A rival whose figure is by how many bytes `region.used` differs after ten million messages (three, if quick) between two threads. */
+/** A rival whose figure is by how many bytes `region.used` differs after ten million messages (one, if quick) between two threads. */
 function used(name: string, producer: string, consumer: string, make: (region: Region) => unknown): Rival {
   const module = new URL('./queues.jobs.js', import.meta.url).href;
   let region: Region;
@@ -85,8 +77,8 @@ function used(name: string, producer: string, consumer: string, make: (region: R
   let parts = 0;
   return {
     name,
-    async start({ roundMs }) {
-      parts = roundMs;
+    async start({ quick }) {
+      parts = quick ? 10 : 100;
       region = new Region({ bytes: 64 * MIB });
       const data = share(make(region));
       crew = await Crew.start([producer, consumer].map((job) => ({ module, name: job, data })));
@@ -104,7 +96,7 @@ function used(name: string, producer: string, consumer: string, make: (region: R
 
 const afterUse: Scenario = {
   name: 'memory after use: ten million messages leave region.used where it was',
-  how: 'one producer thread, one consumer thread, ten million messages (three, if quick); region.used at the end less region.used at the start',
+  how: 'one producer thread, one consumer thread, ten million messages (one, if quick); region.used at the end less region.used at the start',
   unit: 'bytes',
   better: 'less',
   threads: 2,
@@ -127,8 +119,4 @@ const afterUse: Scenario = {
 };
 
 /** The scenarios of memory. */
-export const memory: readonly Scenario[] = [atRest, afterUse];
-
-const [, program, subject = ''] = process.argv;
-const steps = subjects[subject];
-if (program === fileURLToPath(import.meta.url) && steps) console.log(rise(steps));
+export const memory: readonly Scenario[] = [atRest, ofQueue, ofMessage, ofThread, afterUse];

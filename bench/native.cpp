@@ -4,16 +4,22 @@
 //   native counter THREADS MS                millions of additions a second under one pthread_mutex
 //   native ring PRODUCERS CONSUMERS MS       millions of items a second through Vyukov's ring of 1,024 slots
 //   native copy BYTES MS                     megabytes a second that memcpy copies, a piece at a time
+//   native section THREADS TURNS MS          millions a second of critical sections of so many turns of a loop
+//   native trips N PAUSE                     microseconds of a round trip through two such rings, PAUSE us after the last one; then each of N
+//   native boxes N PAUSE                     the same through two queues under a mutex, whose consumers sleep on a condition
 //
 // Compiled when the benchmarks run: c++ -O2 -std=c++17 -pthread
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <functional>
+#include <mutex>
 #include <pthread.h>
 #include <sched.h>
 #include <string>
@@ -172,17 +178,93 @@ static double copy(long bytes, long ms) {
   return copied / nanosecondsSince(start) * 1e3;
 }
 
+// A loop of so many turns under one lock; the same as work() in work.ts.
+static double section(long threads, long turns, long ms) {
+  volatile long count = 0;
+  const auto hold = [&](std::atomic<bool> &done) {
+    unsigned sink = 1;
+    while (!done) {
+      pthread_mutex_lock(&mutex);
+      for (long turn = 0; turn < turns; turn++) sink = sink * 1664525 + turn;
+      __asm__ volatile("" : : "r"(sink));
+      count = count + 1;
+      pthread_mutex_unlock(&mutex);
+    }
+  };
+  const double elapsed = together({static_cast<size_t>(threads), hold}, ms);
+  return count / elapsed * 1e3;
+}
+
+// One end of a ring that never sleeps.
+struct Spinning {
+  Ring ring;
+  void put(int32_t item) {
+    while (!ring.put(item)) sched_yield();
+  }
+  int32_t get() {
+    int32_t item = 0;
+    for (int tries = 1; !ring.get(item); tries++) {
+      if (tries % 4096 == 0) sched_yield();
+    }
+    return item;
+  }
+};
+
+// What a program in C++ has at hand: who finds it empty sleeps.
+struct Box {
+  std::mutex guard;
+  std::condition_variable filled;
+  std::deque<int32_t> items;
+  void put(int32_t item) {
+    std::lock_guard<std::mutex> held(guard);
+    items.push_back(item);
+    filled.notify_one();
+  }
+  int32_t get() {
+    std::unique_lock<std::mutex> held(guard);
+    filled.wait(held, [&] { return !items.empty(); });
+    const int32_t item = items.front();
+    items.pop_front();
+    return item;
+  }
+};
+
+// The median, and behind it each single one.
+template <typename Channel> static std::vector<double> trips(long n, double pause) {
+  Channel there, back;
+  std::thread other([&] {
+    for (long i = 0; i < n; i++) back.put(there.get());
+  });
+  std::vector<double> single;
+  for (long i = 0; i < n; i++) {
+    const auto rested = Clock::now();
+    while (nanosecondsSince(rested) < pause * 1e3) {}
+    const auto start = Clock::now();
+    there.put(i);
+    if (back.get() != i) std::abort();
+    single.push_back(nanosecondsSince(start) / 1e3);
+  }
+  other.join();
+  std::vector<double> sorted = single;
+  std::sort(sorted.begin(), sorted.end());
+  single.insert(single.begin(), sorted[n / 2]);
+  return single;
+}
+
 int main(int argc, char **argv) {
   const std::string mode = argc > 1 ? argv[1] : "";
   const auto number = [&](int at) { return argc > at ? std::atol(argv[at]) : 0; };
-  double figure = 0;
-  if (mode == "mutex" && argc == 4) figure = alone(number(2), number(3));
-  else if (mode == "counter" && argc == 4) figure = counter(number(2), number(3));
-  else if (mode == "ring" && argc == 5) figure = ring(number(2), number(3), number(4));
-  else if (mode == "copy" && argc == 4) figure = copy(number(2), number(3));
+  std::vector<double> figures;
+  if (mode == "mutex" && argc == 4) figures = {alone(number(2), number(3))};
+  else if (mode == "counter" && argc == 4) figures = {counter(number(2), number(3))};
+  else if (mode == "ring" && argc == 5) figures = {ring(number(2), number(3), number(4))};
+  else if (mode == "copy" && argc == 4) figures = {copy(number(2), number(3))};
+  else if (mode == "section" && argc == 5) figures = {section(number(2), number(3), number(4))};
+  else if (mode == "trips" && argc == 4) figures = trips<Spinning>(number(2), number(3));
+  else if (mode == "boxes" && argc == 4) figures = trips<Box>(number(2), number(3));
   else {
-    std::fprintf(stderr, "usage: native mutex|counter|ring|copy NUMBER...\n");
+    std::fprintf(stderr, "usage: native mutex|counter|ring|copy|section|trips|boxes NUMBER...\n");
     return 2;
   }
-  std::printf("%.3f\n", figure);
+  for (const double figure : figures) std::printf("%.3f ", figure);
 }

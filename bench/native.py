@@ -70,11 +70,11 @@ def through(n: int, slots: int, item) -> float:
 
 
 def queue(ms: int) -> float:
-    return through(max(1000, ms * 30), 1024, 7) / 1e6  # about 30 thousand a second
+    return through(max(8192, ms * 100), 1024, 7) / 1e6  # many times what the queue holds
 
 
 def messages(ms: int) -> float:
-    return through(max(3000, ms * 100), 4096, b"7" * 64) / 1e3
+    return through(max(16384, ms * 200), 4096, b"7" * 64) / 1e3
 
 
 def echo(there, back, n: int) -> None:

@@ -7,8 +7,8 @@ export const USAGE = `npm run bench -- [PATTERN] [options]
 
   PATTERN, --only PATTERN  only scenarios whose names match this regular expression
   --list                   their names, and nothing is measured
-  --quick                  fewer and shorter rounds: everything in about a minute
-  --check                  exit code 1 if a target of bench/targets.json is missed
+  --quick                  fewer and shorter rounds of fewer scenarios: about a minute and a half
+  --check                  exit code 1 if a target of bench/targets.json is missed, also when it is measured again
   --baseline FILE          a column for how each figure compares with an earlier result
   --json                   the result on stdout instead of tables
   --from FILE              nothing is measured: tables and report of an earlier result

@@ -1,9 +1,10 @@
-import { attach, Event, Mutex, Queue, RLock, RwLock, Semaphore, type Shared, share, Value } from '../lib/index.ts';
-import { type Body, Crew, onCrew } from './crew.ts';
-import { inThread, quantile, type Rival, type Scenario } from './scenario.ts';
-import { work } from './work.ts';
+import { Event, Mutex, Queue, RLock, RwLock, Semaphore, share, Value } from '../lib/index.ts';
+import { onCrew } from './crew.ts';
+import { timed } from './latency.bench.ts';
+import { HAND_OVERS, type HandOver, TURNS } from './primitives.jobs.ts';
+import { inThread, type Rival, type Scenario } from './scenario.ts';
 
-const here = import.meta.url;
+const here = new URL('./primitives.jobs.js', import.meta.url).href;
 
 /** A rival that does `one()` again and again in this thread. */
 const again = (name: string, make: () => () => unknown): Rival =>
@@ -62,31 +63,6 @@ const alone: Scenario = {
   ],
 };
 
-/** About a microsecond of {@link work}. */
-const TURNS = 160;
-
-export function readLocked(shared: Shared<RwLock>): Body {
-  const { read } = attach(shared);
-  return (times) => {
-    for (let i = 0; i < times; i++) {
-      read.lock();
-      work(TURNS);
-      read.unlock();
-    }
-  };
-}
-
-export function mutexLocked(shared: Shared<Mutex>): Body {
-  const mutex = attach(shared);
-  return (times) => {
-    for (let i = 0; i < times; i++) {
-      mutex.lock();
-      work(TURNS);
-      mutex.unlock();
-    }
-  };
-}
-
 /** Two threads on the same lock. */
 const two = (name: string, job: string, make: () => unknown): Rival =>
   onCrew(name, {
@@ -111,96 +87,12 @@ const reading: Scenario = {
   ],
 };
 
-/** What a hand-over needs: the time of each set and of each waking in microseconds, and a word to sleep on. */
-interface HandOver {
-  readonly word: Int32Array;
-  readonly times: Float64Array;
-  readonly there: Shared<Event>;
-}
-
-const HAND_OVERS = 100; // a round
-const ASLEEP = 0.4; // ms after which whoever waits is asleep
-
-const now = (): number => Number(process.hrtime.bigint()) / 1e3;
-
-function untilAsleep(): void {
-  for (let end = performance.now() + ASLEEP; performance.now() < end; );
-}
-
-export function setEvents({ word, times, ...shared }: HandOver): Body {
-  const there = attach(shared.there);
-  return () => {
-    for (let i = 0; i < HAND_OVERS; i++) {
-      untilAsleep();
-      times[0] = now();
-      there.set();
-      while (Atomics.load(word, 1) === 0);
-      Atomics.store(word, 1, 0);
-    }
-  };
-}
-
-export function waitForEvents({ word, times, ...shared }: HandOver): Body {
-  const there = attach(shared.there);
-  return () => {
-    for (let i = 0; i < HAND_OVERS; i++) {
-      there.wait();
-      times[i + 1] = now() - (times[0] ?? 0);
-      there.clear();
-      Atomics.store(word, 1, 1);
-    }
-  };
-}
-
-export function notifyRaw({ word, times }: HandOver): Body {
-  return () => {
-    for (let i = 0; i < HAND_OVERS; i++) {
-      untilAsleep();
-      times[0] = now();
-      Atomics.store(word, 0, 1);
-      Atomics.notify(word, 0);
-      while (Atomics.load(word, 1) === 0);
-      Atomics.store(word, 1, 0);
-    }
-  };
-}
-
-export function waitRaw({ word, times }: HandOver): Body {
-  return () => {
-    for (let i = 0; i < HAND_OVERS; i++) {
-      Atomics.wait(word, 0, 0);
-      times[i + 1] = now() - (times[0] ?? 0);
-      Atomics.store(word, 0, 0);
-      Atomics.store(word, 1, 1);
-    }
-  };
-}
-
 /** Two threads, of which one sleeps until the other wakes it; the median time from the one to the other. */
-function handingOver(name: string, giver: string, taker: string): Rival {
-  const times = new Float64Array(new SharedArrayBuffer(8 * (HAND_OVERS + 1)));
-  const word = new Int32Array(new SharedArrayBuffer(8));
-  const all: number[] = [];
-  let crew: Crew | undefined;
-  return {
-    name,
-    async start() {
-      const data: HandOver = { word, times, there: share(new Event()) };
-      crew = await Crew.start([giver, taker].map((job) => ({ module: here, name: job, data })));
-      await crew.round(1);
-    },
-    async round() {
-      await crew?.round(1);
-      const round = [...times.subarray(1)];
-      all.push(...round);
-      return quantile(round, 0.5);
-    },
-    async stop() {
-      await crew?.stop();
-    },
-    samples: () => all,
-  };
-}
+const handingOver = (name: string, giver: string, taker: string): Rival =>
+  timed(name, HAND_OVERS, (times, word) => {
+    const data: HandOver = { word, times, there: share(new Event()) };
+    return [giver, taker].map((job) => ({ module: here, name: job, data }));
+  });
 
 const handOver: Scenario = {
   name: 'hand-over: to wake one who sleeps costs what the futex costs',

@@ -18,7 +18,8 @@ export async function measured(
   if (process.stderr.isTTY) {
     return { ...question, load, ...(await withBar(title, rounds, (tick) => measure(scenario, tick, effort, judged))) };
   }
-  console.error(`measuring ${title}: ${rivals.length} rivals, ${rounds} rounds in all`);
+  const seconds = (performance.now() / 1000).toFixed(0);
+  console.error(`${seconds} s: measuring ${title}, ${rivals.length} rivals, ${rounds} rounds in all`);
   return { ...question, load, ...(await measure(scenario, () => {}, effort, judged)) };
 }
 

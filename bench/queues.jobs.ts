@@ -1,5 +1,7 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
-import { attach, type Queue, type Shared } from '../lib/index.ts';
+import { attach, type Shared } from '../lib/memory/handles.ts';
+import type { Queue } from '../lib/queue/queue.ts';
+import '../lib/queue/queue.ts';
 import { AtomicsRing } from './atomics.ts';
 import type { Body } from './crew.ts';
 import { type LockedParts, LockedQueue } from './locked.ts';

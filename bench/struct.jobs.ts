@@ -1,5 +1,9 @@
 import { getHeapStatistics } from 'node:v8';
-import { attach, codec, type Queue, type Shared, type Struct, type View } from '../lib/index.ts';
+import { attach, type Shared } from '../lib/memory/handles.ts';
+import { codec } from '../lib/queue/codec.ts';
+import type { Queue } from '../lib/queue/queue.ts';
+import '../lib/queue/queue.ts';
+import type { Struct, View } from '../lib/queue/struct.ts';
 import type { Body } from './crew.ts';
 import type { City } from './queues.jobs.ts';
 

@@ -1,4 +1,4 @@
-import { inThread, type Rival, Unavailable } from '../scenario.ts';
+import { inThread, quantile, type Rival, Unavailable } from '../scenario.ts';
 
 // The package `multithreading`, which is imported where it can be: on Node 20 its first line already fails.
 
@@ -61,5 +61,52 @@ export function channel(name: string, capacity: number): Rival {
     },
     round,
     stop: () => loaded?.shutdown(),
+  };
+}
+
+/** Round trips of a number through two of its channels, `n` in a round, each `pause` milliseconds after the last one. */
+export function roundTrips(name: string, n: number, pause: number): Rival {
+  let loaded: Library | undefined;
+  let all: number[] = [];
+  const round = async (): Promise<number> => {
+    if (!loaded) throw new Error(`${name} has not been started`);
+    const { channel, move, spawn } = loaded;
+    const [there, asked] = channel<number>(16, { size: 2 ** 16 });
+    const [back, answered] = channel<number>(16, { size: 2 ** 16 });
+    const asking = spawn(move(there, answered, n, pause), (to, from, count, ms) => {
+      const times: number[] = [];
+      for (let i = 0; i < count; i++) {
+        for (let end = performance.now() + ms; performance.now() < end; );
+        const start = performance.now();
+        to.blockingSend(i + 1);
+        const got = from.blockingRecv();
+        if (!got.ok || got.value !== i + 1) throw new Error(`message ${i + 1} came out as ${JSON.stringify(got)}`);
+        times.push((performance.now() - start) * 1e3);
+      }
+      return times;
+    });
+    const answering = spawn(move(asked, back, n), (from, to, count) => {
+      for (let i = 0; i < count; i++) {
+        const got = from.blockingRecv();
+        if (got.ok) to.blockingSend(got.value);
+      }
+    });
+    const [asks, answers] = await Promise.all([asking.join(), answering.join()]);
+    if (!asks.ok) throw asks.error;
+    if (!answers.ok) throw answers.error;
+    all.push(...asks.value);
+    return quantile(asks.value, 0.5);
+  };
+  return {
+    name,
+    async start() {
+      loaded = await library();
+      loaded.initRuntime({ maxWorkers: 2 });
+      await round();
+      all = [];
+    },
+    round,
+    stop: () => loaded?.shutdown(),
+    samples: () => all,
   };
 }

@@ -1,5 +1,6 @@
 import { RingBuffer } from 'ringbuf.js';
 import type { Body } from '../crew.ts';
+import { type End, type Jobs, jobs } from '../latency.jobs.ts';
 
 // ringbuf.js: one producer, one consumer, nobody ever sleeps. Who finds it full or empty tries again at once.
 
@@ -58,3 +59,26 @@ export function popMany({ memory, many }: Batches): Body {
     }
   };
 }
+
+// Single messages, one after another.
+
+function end(memory: SharedArrayBuffer): End {
+  const ring = new RingBuffer(memory, Int32Array);
+  const one = new Int32Array(1);
+  return {
+    send(item) {
+      one[0] = item;
+      while (ring.push(one) === 0);
+    },
+    receive() {
+      while (ring.pop(one) === 0);
+      return one[0] ?? Number.NaN;
+    },
+  };
+}
+
+const single: Jobs<SharedArrayBuffer> = jobs(end);
+export const askRingbuf: Jobs<SharedArrayBuffer>['ask'] = single.ask;
+export const answerRingbuf: Jobs<SharedArrayBuffer>['answer'] = single.answer;
+export const sendRingbuf: Jobs<SharedArrayBuffer>['send'] = single.send;
+export const receiveRingbuf: Jobs<SharedArrayBuffer>['receive'] = single.receive;
