@@ -2,7 +2,7 @@ import { Worker } from 'node:worker_threads';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { REGION_THREADS_AT, THREAD_BYTES } from '../lib/kernel/layout.ts';
-import { BrokenBarrierError, OwnerDiedError } from '../lib/memory/errors.ts';
+import { BrokenBarrierError, OwnerDiedError, ThreadDiedError } from '../lib/memory/errors.ts';
 import { type Death, Region, supervise } from '../lib/memory/region.ts';
 import { formatSnapshot } from '../lib/memory/snapshot.ts';
 import { codec } from '../lib/queue/codec.ts';
@@ -184,6 +184,49 @@ test('threads that are terminated at random, two at once, wedge nothing and leak
     assert.is(queue.getMany(5).length, 5, 'all blocks can be had again');
   }
   assert.is(kills, 36);
+});
+
+for (const [name, how] of [
+  ['takeSome', 'is terminated'],
+  ['takeAndFail', 'fails'],
+] as const) {
+  test(`join, awaited, blocking or called later, says that a consumer ${how} with items in hand; another join goes on`, async () => {
+    const queue = new Queue<number>({ region: newRegion(), capacity: 4 });
+    queue.putMany([1, 2, 3]);
+    const gate = newGate();
+    const waiting = reasonOf(queue.joinAsync());
+    const asleep = await victim('joinUntilDeath', { queue });
+    const heard = new Promise((resolve) => asleep.once('message', resolve));
+    await until(() => queue.region.inspect().queues[0]?.waitersTo.join.length === 2);
+    const worker = await victim(name, { queue, takes: 3, done: 1, gate });
+    if (name === 'takeSome') {
+      await until(() => Atomics.load(gate, ENTERED) === 1);
+      await kill(worker);
+    }
+    const reason = await waiting;
+    assert.instance(reason, ThreadDiedError);
+    assert.match(reason.message, 'there are 2');
+    assert.equal(await heard, { result: 'ERR_THREAD_DIED' });
+    const again = queue.joinAsync();
+    queue.taskDone(2); // whoever knows better
+    await again;
+  });
+}
+
+test('join waits on when a thread dies that has the queue, and nothing is in hand or it ends in good order', async () => {
+  const queue = new Queue<number>({ region: newRegion(), capacity: 4 });
+  queue.putMany([1, 2]);
+  const gate = newGate();
+  const idle = await victim('takeSome', { queue, takes: 0, done: 0, gate });
+  await until(() => Atomics.load(gate, ENTERED) === 1);
+  const joined = queue.joinAsync();
+  await kill(idle);
+  queue.get();
+  await victim('holdAndEnd', { queue });
+  await until(() => queue.region.inspect().threads.length === 1);
+  queue.get();
+  queue.taskDone(2);
+  await joined;
 });
 
 test.run();

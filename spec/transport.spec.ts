@@ -258,6 +258,59 @@ test('threads that are killed at random instants: each task ends once, rightly o
   assert.is(own.used, 0);
 });
 
+/** Its functions enter a gate, and end their thread. */
+const DEADLY = `data:text/javascript,
+  import { setImmediate as turn } from 'node:timers/promises';
+  export default (payload) => payload;
+  export function enter(gate) { return Atomics.add(gate, 0, 1); }
+  export function exit(gate) { enter(gate); process.exit(3); }
+  export function fill(gate) { enter(gate); for (const all = []; ; ) all.push(new Array(100000).fill(all.length)); }
+  export function loop(gate) { enter(gate); for (;;); }
+  export async function exitWhenOpen(gate) {
+    enter(gate);
+    while (Atomics.load(gate, 1) === 0) await turn();
+    process.exit(3);
+  }`;
+
+for (const [name, how] of [
+  ['exit', 'exits'],
+  ['fill', 'takes all memory'],
+  ['loop', 'is terminated'],
+] as const) {
+  test(`a task whose thread ${how} rejects and is not run again; the thread is replaced, and what waited goes on`, async () => {
+    await withWorkers(async (workers) => {
+      await using pool = new Pool(DEADLY, { threads: 1, resourceLimits: { maxOldGenerationSizeMb: 20 } });
+      const gate = newGate();
+      const dying = reasonOf(pool.run(gate, { name }));
+      const behind = [1, 2, 3].map((n) => pool.run(n));
+      await until(() => Atomics.load(gate, ENTERED) === 1);
+      if (name === 'loop') for (const worker of workers) void worker.terminate();
+      assert.instance(await dying, ThreadDiedError);
+      assert.equal(await Promise.all(behind), [1, 2, 3]);
+      assert.is(Atomics.load(gate, ENTERED), 1);
+    });
+  });
+}
+
+test('a task that two threads had taken and not begun when they died is not given to a third', async () => {
+  const own = new Region();
+  await using pool = new Pool(DEADLY, { region: own, threads: 1, concurrentTasksPerWorker: 2, name: 'deadly' });
+  const [first, second, gate] = [newGate(), newGate(), newGate()];
+  const isTaken = (): boolean => own.inspect().queues.find(({ name }) => name === 'tasks of deadly')?.size === 0;
+  const killers = [reasonOf(pool.run(first, { name: 'exitWhenOpen' }))];
+  await until(() => Atomics.load(first, ENTERED) === 1);
+  const held = reasonOf(pool.run(gate, { name: 'enter', terminate: true })); // waits until its thread runs nothing else
+  await until(isTaken);
+  killers.push(reasonOf(pool.run(second, { name: 'exitWhenOpen' })));
+  Atomics.store(first, OPEN, 1);
+  await until(() => Atomics.load(second, ENTERED) === 1 && isTaken());
+  Atomics.store(second, OPEN, 1);
+  for (const reason of await Promise.all([...killers, held])) assert.instance(reason, ThreadDiedError);
+  assert.match((await held).message, /^enter in pool deadly was not run: 2 threads/);
+  assert.is(await pool.run(7), 7);
+  assert.is(Atomics.load(gate, ENTERED), 0);
+});
+
 test('pools that are opened and closed many times leave no thread, no byte and no listener', async () => {
   const own = new Region();
   await withWorkers(async (workers) => {

@@ -393,11 +393,11 @@ export class Region {
    * @internal A thread of this process has ended: what it left behind is repaired, and its slot becomes free. What that was,
    * when it used the region and nobody else repairs it.
    */
-  threadExited(thread: number): Repairs | undefined {
+  threadExited(thread: number, failed = false): Repairs | undefined {
     const slot = this.#slotOf(thread);
     if (slot < 0) return this.#hearOf(thread);
     const name = readName(this.buffer, this.#recordOf(slot) + THREAD_NAME);
-    const repairs = bury(this.#ward(), slot, thread + 1);
+    const repairs = bury({ ...this.#ward(), failed }, slot, thread + 1);
     if (repairs) this.#announce({ region: this, thread, slot, name, repairs });
     return repairs;
   }
@@ -506,8 +506,8 @@ export class Region {
 
   #leaveAtExit(): void {
     if (joined.size === 0) {
-      process.once('exit', () => {
-        for (const region of joined) region.threadExited(threadId);
+      process.once('exit', (code) => {
+        for (const region of joined) region.threadExited(threadId, code !== 0);
       });
     }
     joined.add(this);

@@ -22,6 +22,7 @@ import {
   LONG_BLOCK,
   NO_CLAIM,
   OBJECT_KIND,
+  QUEUE_BEREFT,
   QUEUE_BLOCKS,
   QUEUE_REDELIVERS,
   REGION_DEATHS,
@@ -43,6 +44,8 @@ export interface Ward {
   readonly parker: Parker;
   /** Slot of the calling thread. */
   readonly slot: number;
+  /** Whether the calling thread is ending, and not in good order. */
+  readonly failed?: boolean;
   recordOf(slot: number): number;
   objects(): Iterable<{ readonly offset: number; readonly kind: number }>;
   pieces(): Iterable<{ readonly unit: number; readonly state: number }>;
@@ -59,6 +62,7 @@ export function bury(ward: Ward, slot: number, claim: number): Repairs | undefin
     for (const [what, n] of Object.entries(more)) if (n > 0) repairs[what] = (repairs[what] ?? 0) + n;
   };
   count(buryMessages(ward, slot));
+  if (slot !== ward.slot || ward.failed) bereave(ward, claim);
   for (const { offset, kind } of ward.objects()) count(buryIn(ward, offset, kind, slot));
   count({ pieces: kernel.pieceBury(slot) });
   wakeEverybody(ward);
@@ -97,6 +101,18 @@ function buryIn({ kernel }: Ward, offset: number, kind: number, slot: number): R
   const known = KINDS[kind];
   const waited = known?.sets.map((set) => kernel.unregister(offset + set, slot) !== 0) ?? [];
   return known?.bury?.(kernel, offset, slot, waited);
+}
+
+/**
+ * Tells the queues whose takers say when they are done that one of them died: it may have had items in hand. Those which
+ * redeliver know it exactly.
+ */
+function bereave({ kernel, i32, objects }: Ward, death: number): void {
+  for (const { offset, kind } of objects()) {
+    if (kind !== KIND_QUEUE || i32[(offset + QUEUE_REDELIVERS) >> 2] === 1) continue;
+    if (kernel.ringUnfinished(offset) <= kernel.ringSize(offset)) continue;
+    i32[(offset + QUEUE_BEREFT) >> 2] = death;
+  }
 }
 
 /** What of one queue was the dead thread's. */

@@ -144,7 +144,8 @@ export class Pool<M = AnyModule> {
    * wait for it. With `terminate: true` its thread ends instead, wherever it is: if it held a lock, that is an owner's death.
    * A thread runs such a task alone, also with `concurrentTasksPerWorker`.
    *
-   * **Death.** A task whose thread dies is not run again. One that its thread had taken and not begun runs on another.
+   * **Death.** A task whose thread dies is not run again. One that its thread had taken and not begun runs on another, and
+   * rejects with `ThreadDiedError` when that one dies as well before it is known to have begun it.
    *
    * Small payloads and results are encoded into shared memory; what the rings cannot carry goes by message: what is in
    * `transferList` or made by `move()`, shared memory of no region or another one, more than 64 KiB.

@@ -139,6 +139,14 @@ export function threadDied(what: string, cause: unknown): ThreadDiedError {
   return new ThreadDiedError(`the thread of ${what} ended before its function did: ${cause}`, { cause });
 }
 
+/** Of a task that no thread has begun. */
+export function threadDiedAgain(what: string, deaths: number, cause: unknown): ThreadDiedError {
+  return new ThreadDiedError(
+    `${what} was not run: ${deaths} threads in a row died which had taken it, and it is not given to another: ${cause}`,
+    { cause },
+  );
+}
+
 export function warnOfStray(pool: string, cause: unknown): void {
   process.emitWarning(new ThreadDiedError(`a thread of pool ${pool} died between tasks: ${cause}`, { cause }));
 }

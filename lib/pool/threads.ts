@@ -131,7 +131,10 @@ export class Threads {
    */
   async end(): Promise<void> {
     while (this.piscina.threads.length > 0 || this.#exits.size > 0) {
-      await this.piscina.destroy();
+      const destroyed = this.piscina.destroy();
+      // Whoever waits for the end of a thread must not be left by the event loop, however that thread came to its end.
+      for (const worker of this.#exits.keys()) worker.ref();
+      await destroyed;
       await Promise.all(this.#exits.values());
     }
   }

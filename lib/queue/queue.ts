@@ -14,6 +14,7 @@ import {
   DONE,
   FREED,
   KIND_QUEUE,
+  QUEUE_BEREFT,
   QUEUE_BLOCK_STRIDE,
   QUEUE_BLOCKS,
   QUEUE_BLOCKS_AT,
@@ -39,7 +40,14 @@ import {
   SPARE_BLOCKS,
   WAKE,
 } from '../kernel/layout.ts';
-import { ClosedError, InvalidHandleError, RingfenceError, requireInteger, show } from '../memory/errors.ts';
+import {
+  ClosedError,
+  InvalidHandleError,
+  RingfenceError,
+  requireInteger,
+  show,
+  ThreadDiedError,
+} from '../memory/errors.ts';
 import { LivePlace, placement, revives, SharedObject, type SharedObjectOptions } from '../memory/handles.ts';
 import type { Kernel } from '../memory/kernel.ts';
 import type { Place } from '../memory/region.ts';
@@ -113,6 +121,7 @@ export class Queue<T = unknown> extends SharedObject {
   readonly #records: Records<T> | undefined; // the same, of structs
   readonly #getters: number;
   readonly #putters: number;
+  #mourned = 0; // the death of which a join of this thread has heard
 
   /** Makes an empty queue in the region. Throws RangeError, TypeError, RegionFullError. */
   constructor(options: QueueOptions<T>);
@@ -579,6 +588,8 @@ export class Queue<T = unknown> extends SharedObject {
         `n must be at most the items of ${this.title} that are not done: got ${n}, there are ${open}`,
       );
     }
+    const bereft = (this.offset + QUEUE_BEREFT) >> 2;
+    if (this.region.i32[bereft] !== 0 && this.#kernel.ringUnfinished(this.offset) === 0) this.region.i32[bereft] = 0;
     if (said === WAKE) this.#parker.wakeAll(this.offset + QUEUE_JOINERS);
   }
 
@@ -598,7 +609,13 @@ export class Queue<T = unknown> extends SharedObject {
     }
   }
 
-  /** Blocks until `taskDone` was called for every item that was put. Throws TimeoutError. */
+  /**
+   * Blocks until `taskDone` was called for every item that was put. Throws TimeoutError.
+   *
+   * Throws ThreadDiedError when a thread died while items were taken and not done, since nobody will be done with those that it
+   * had; whose they were is not known. Who knows that others have them joins again. A queue that redelivers gives them back
+   * instead, and its `join` goes on.
+   */
   join(options?: WaitOptions): void {
     const timeout = requireWaitOptions(options);
     const join = this.#joining();
@@ -699,10 +716,23 @@ export class Queue<T = unknown> extends SharedObject {
       attempt: () => {
         this.region.check(this);
         const settled = this.#deliveries?.settled ?? this.#kernel.ringUnfinished(this.offset) === 0;
+        if (!settled) this.#mourn();
         return settled ? undefined : AGAIN;
       },
       passOn: () => false,
     };
+  }
+
+  /** Throws once for each death after which a `join` may wait for ever. */
+  #mourn(): void {
+    const death = this.region.i32[(this.offset + QUEUE_BEREFT) >> 2] as number;
+    if (death === 0 || death === this.#mourned) return;
+    this.#mourned = death;
+    const open = this.#kernel.ringUnfinished(this.offset) - this.#kernel.ringSize(this.offset);
+    throw new ThreadDiedError(
+      `a thread died while items of ${this.title} were taken and not done, of which there are ${open}: ` +
+        'without { redeliver: true } those that it had are lost',
+    );
   }
 
   /** A put of synchronous code: promises of this thread that came first go first. */

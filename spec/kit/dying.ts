@@ -131,6 +131,28 @@ export function takeAndExit({ queue, takes }: Shift): void {
   process.exit();
 }
 
+/** Takes items, acknowledges the first, and fails. */
+export function takeAndFail({ queue, takes }: Shift): void {
+  for (let n = 0; n < takes; n++) queue.get();
+  queue.taskDone();
+  process.exit(3);
+}
+
+/** Waits until all is done; the code of what it throws. */
+export function joinUntilDeath({ queue }: { queue: Queue<number> }): string {
+  try {
+    queue.join();
+    return 'done';
+  } catch (error) {
+    return (error as { code: string }).code;
+  }
+}
+
+/** Looks at the queue, and ends. */
+export function holdAndEnd({ queue }: { queue: Queue<number> }): number {
+  return queue.size;
+}
+
 /** Ends its thread while it holds a lock. */
 export function exitInside({ mutex }: { mutex: Mutex }): never {
   mutex.lock();
