@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
+import { codec, type Struct } from '../lib/index.ts';
 
 /** A record of the data set. */
 export interface Flight {
@@ -14,9 +15,14 @@ export interface Flight {
 }
 
 export interface Departure {
-  readonly hour: number;
-  readonly delay: number;
+  hour: number;
+  delay: number;
 }
+
+/** How the records of the data set lie in memory on their way from thread to thread. */
+export const flight: Struct<Flight> = codec.struct({ delay: 'i16', distance: 'u16', time: 'f64' });
+/** And those of the stage. */
+export const departed: Struct<Departure> = codec.struct({ hour: 'u8', delay: 'i16' });
 
 /** What is known of the flights of one hour of the day. */
 export interface Hour {
@@ -35,9 +41,11 @@ export function* read(): Generator<Flight> {
   yield* flights();
 }
 
-/** The stage. */
-export function departure({ time, delay }: Flight): Departure {
-  return { hour: Math.floor(time) % 24, delay };
+/** The stage, which the pipeline hands a view of each record and one of what it gives: no object is made. */
+export function departure({ time, delay }: Flight, into: Departure = { hour: 0, delay: 0 }): Departure {
+  into.hour = Math.floor(time) % 24;
+  into.delay = delay;
+  return into;
 }
 
 /** The sink: one record for each hour of the day. */
@@ -55,7 +63,7 @@ export function byHour(departures: Iterable<Departure>): Hour[] {
 
 /** All of it in one thread. */
 export function alone(): Hour[] {
-  return byHour(flights().map(departure));
+  return byHour(flights().map((one) => departure(one)));
 }
 
 /** All that stand in the file. */

@@ -4,30 +4,18 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { StageError, ThreadDiedError, TimeoutError } from '../lib/memory/errors.ts';
-import { Region } from '../lib/memory/region.ts';
 import type { WorkerModule } from '../lib/pipeline/options.ts';
 import { pipeline } from '../lib/pipeline/pipeline.ts';
 import { codec } from '../lib/queue/codec.ts';
 import { Queue } from '../lib/queue/queue.ts';
 import { Latch } from '../lib/sync/latch.ts';
+import { leavesNothing } from './kit/leftovers.ts';
 import { reasonOf } from './kit/pools.ts';
 
 const work = new URL('./kit/staging.js', import.meta.url) as WorkerModule<typeof import('./kit/staging.ts')>;
 const upTo = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 
-let used = 0;
-test.before.each(() => {
-  used = Region.current.used;
-});
-
-/** After every test, also of those that fail in the middle: no memory, no thread, no timer is left. */
-test.after.each(async () => {
-  assert.is(Region.current.used, used, 'memory is left in the region');
-  assert.is(Region.current.inspect().threads.filter(({ alive }) => alive).length, 1, 'a thread is left');
-  await turn();
-  const kept = process.getActiveResourcesInfo().filter((one) => /Worker|MessagePort|Timeout|Immediate/.test(one));
-  assert.equal(kept, [], 'something keeps the process running');
-});
+leavesNothing(test);
 
 test('records go through map, filter, flatMap, tap and batch, in their order', async () => {
   const groups = await pipeline(upTo(10))

@@ -87,8 +87,12 @@ export class MessageTooLargeError extends RingfenceError {
 
 /** The codec cannot carry the value; nothing was sent. */
 export class CodecError extends RingfenceError {
-  constructor(codec: string, message: string, options?: ErrorOptions) {
+  /** The field of a struct that does not fit, as `price` or `place.lat` or `corners[2]`; absent where it is none. */
+  declare readonly field?: string;
+
+  constructor(codec: string, message: string, { field, ...options }: ErrorOptions & { field?: string } = {}) {
     super('ERR_CODEC', `codec ${codec} ${message}`, options);
+    if (field !== undefined) this.field = field;
   }
 }
 
@@ -126,7 +130,7 @@ export class StageError extends RingfenceError {
     super('ERR_STAGE', `stage ${show(stage)} failed at record ${record}: ${cause}`, { cause });
     this.stage = stage;
     this.record = record;
-    if (cause instanceof CodecError && 'field' in cause) Object.assign(this, { field: cause.field });
+    if (cause instanceof CodecError && cause.field !== undefined) this.field = cause.field;
   }
 }
 

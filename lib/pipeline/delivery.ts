@@ -53,6 +53,10 @@ export class Delivery implements Outlet {
     return undefined;
   }
 
+  blank(): undefined {}
+
+  over(): void {}
+
   begin(_sequence: number, ticket: number): void {
     this.#parcel = { ticket, values: [], records: [] };
   }

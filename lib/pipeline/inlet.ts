@@ -1,17 +1,20 @@
-import type { Codec } from '../queue/codec.ts';
+import { type Chunk, type Form, formOf } from './form.ts';
 import { type Line, Receiver } from './line.ts';
-import { codecNamed, Message } from './message.ts';
+import { Message } from './message.ts';
 import { type Later, Tickets } from './tickets.ts';
 
 /** Where a stage takes its records. */
 export class Inlet {
   readonly #receiver: Receiver;
-  readonly #codec: Codec<unknown>;
+  readonly #form: Form;
+  readonly #views: boolean;
   readonly #tickets: Tickets;
 
-  constructor(line: Line) {
+  /** @param views whether records are lent as views, where they can be */
+  constructor(line: Line, views: boolean) {
+    this.#views = views;
     this.#receiver = new Receiver(line);
-    this.#codec = codecNamed(line.codec, line.queue.region);
+    this.#form = formOf(line, line.queue.region);
     this.#tickets = new Tickets(line.reports);
   }
 
@@ -44,7 +47,7 @@ export class Inlet {
     return this.#tickets.release(ticket, this.patient);
   }
 
-  #read(bytes: Uint8Array | undefined): Message | undefined {
-    return bytes && new Message(bytes, this.#codec);
+  #read(chunk: Chunk | undefined): Message | undefined {
+    return chunk && new Message(chunk, this.#form, this.#views);
   }
 }

@@ -3,13 +3,14 @@ import type { AsyncQueue } from '../bridge/faces.ts';
 import type { SharedObject } from '../memory/handles.ts';
 import type { Region } from '../memory/region.ts';
 import type { Failure } from '../pool/failure.ts';
-import { codec } from '../queue/codec.ts';
 import { Queue } from '../queue/queue.ts';
 import { Event } from '../sync/event.ts';
 import { Mutex } from '../sync/mutex.ts';
 import { Value } from '../sync/value.ts';
+import type { Chunk } from './form.ts';
 import { type Gauges, newGauges } from './gauge.ts';
 import type { Line, Report } from './line.ts';
+import { messages } from './message.ts';
 import type { Output } from './output.ts';
 import type { Node, Plan, SinkNode, SourceNode } from './plan.ts';
 import type { Conduct } from './stage.ts';
@@ -17,8 +18,8 @@ import { type Terms, termsOf } from './supply.ts';
 import { reports } from './tickets.ts';
 import { newTurns, type TurnWords } from './turns.ts';
 
-const MESSAGE_BYTES = 16 * 1024 - 16; // a message that is longer is sent; with its block's header 16 KiB
-const MOST_RECORDS = 256; // of a message
+const MESSAGE_BYTES = 16 * 1024 - 16; // with its block's header 16 KiB
+const MOST_RECORDS = 1024; // of a message
 const MESSAGES = 8; // at least so many in a line, and two for each consumer, so that none waits for another's
 const FAILURES = 64;
 const REPORTS = 1024;
@@ -85,8 +86,15 @@ export class Layout {
       const next = nodes[at + 1];
       isOrdered &&= node.threads === 1 || node.ordered;
       const output = next && this.#outputOf(node, next, isThread(next) ? gauges[at + 1]?.words : undefined, isOrdered);
-      const { name, errors, retries, timeout } = node;
-      const conduct = { name, errors, retries, timed: timeout < Number.POSITIVE_INFINITY, failures: this.failures };
+      const { name, errors, retries, views, timeout } = node;
+      const conduct = {
+        name,
+        errors,
+        retries,
+        views,
+        timed: timeout < Number.POSITIVE_INFINITY,
+        failures: this.failures,
+      };
       this.laid.push({ node, gauges: gauges[at] as Gauges, conduct, input, output });
       input = output?.line;
     }
@@ -101,15 +109,15 @@ export class Layout {
     return { line, consumers, turns, given, batch: node.batch };
   }
 
-  #lineBetween({ name, capacity, codec: records, threads }: Node, next: Node): Line {
+  #lineBetween({ name, capacity, codec: records, groups, threads }: Node, next: Node): Line {
     const region = this.#region;
     const most = Math.max(1, Math.min(MOST_RECORDS, Math.floor(capacity / Math.max(MESSAGES, 2 * next.threads))));
-    const messages = Math.max(1, Math.floor(capacity / most));
-    const queue = new Queue<Uint8Array>({
+
+    const queue = new Queue<Chunk>({
       region,
       name: `behind ${name}`,
-      capacity: messages,
-      codec: codec.bytes,
+      capacity: Math.max(1, Math.floor(capacity / most)),
+      codec: messages,
       blockBytes: MESSAGE_BYTES,
     });
     this.#own(queue);
@@ -119,8 +127,9 @@ export class Layout {
       producers,
       stopped: this.stopped,
       codec: records,
+      groups,
       records: most,
-      bytes: MESSAGE_BYTES / 2,
+      bytes: MESSAGE_BYTES,
       reports: this.reports,
     };
     this.lines.push(line);

@@ -1,29 +1,34 @@
 /**
- * The queue between two stages, as the threads of both use it: bytes of messages, the end, and the stop.
+ * The queue between two stages, as the threads of both use it: messages, the end, and the stop.
  *
  * The end is one mark: whoever is the last of its producers closes the queue, and its consumers drain it. A stop comes from
  * the thread that has the pipeline: it sets the event, then closes every queue, so that whoever waits is woken and sees it.
  */
 import { ClosedError, InvalidHandleError } from '../memory/errors.ts';
 import { AGAIN, spin } from '../memory/wait.ts';
+import type { Known } from '../queue/known.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { Event } from '../sync/event.ts';
 import type { Value } from '../sync/value.ts';
+import type { Chunk } from './form.ts';
+import { recycle } from './message.ts';
 
 /** Thrown in a thread whose pipeline was stopped, also through the function of a sink; it never leaves that thread. */
 export const STOPPED: ClosedError = new ClosedError('the pipeline, which was stopped,');
 
 /** What the threads on both sides share. */
 export interface Line {
-  readonly queue: Queue<Uint8Array>;
+  readonly queue: Queue<Chunk>;
   /** Producers that have not ended. */
   readonly producers: Value<'i32'>;
   readonly stopped: Event;
   /** The codec of the records. */
-  readonly codec: string;
+  readonly codec: Known;
+  /** How deep those lie in arrays: a record is one of them at 0. */
+  readonly groups: number;
   /** Most records of a message. */
   readonly records: number;
-  /** A message with more bytes is sent. */
+  /** Bytes that a message should not have more of. */
   readonly bytes: number;
   /** Where it is said what became of the items of a source that is a queue: see tickets.ts. */
   readonly reports: Queue<Report> | undefined;
@@ -55,14 +60,16 @@ export class Sender {
     this.#waited = waited;
   }
 
-  /** Sends a message, and returns a promise where it has to wait in one. Throws STOPPED. */
-  send(message: Uint8Array): Promise<void> | undefined {
+  /** Sends a message, whose memory is given back, and returns a promise where it has to wait in one. Throws STOPPED. */
+  send(message: Chunk): Promise<void> | undefined {
     try {
-      if (this.#line.queue.tryPut(message)) return undefined;
-      const from = performance.now();
-      if (this.patient) return this.#sendLater(Uint8Array.from(message), from);
-      this.#line.queue.put(message);
-      this.#waited(performance.now() - from);
+      if (!this.#line.queue.tryPut(message)) {
+        const from = performance.now();
+        if (this.patient) return this.#sendLater(message, from);
+        this.#line.queue.put(message);
+        this.#waited(performance.now() - from);
+      }
+      recycle(message);
       return undefined;
     } catch (error) {
       throw isStop(error) ? STOPPED : error;
@@ -78,9 +85,10 @@ export class Sender {
     }
   }
 
-  async #sendLater(message: Uint8Array, from: number): Promise<void> {
+  async #sendLater(message: Chunk, from: number): Promise<void> {
     try {
       await this.#line.queue.putAsync(message);
+      recycle(message);
       this.#waited(performance.now() - from);
     } catch (error) {
       throw isStop(error) ? STOPPED : error;
@@ -99,7 +107,7 @@ export class Receiver {
   }
 
   /** A message that is there now. Throws STOPPED. */
-  tryTake(): Uint8Array | undefined {
+  tryTake(): Chunk | undefined {
     try {
       return this.#line.queue.tryGet();
     } catch (error) {
@@ -108,7 +116,7 @@ export class Receiver {
   }
 
   /** The next message, or nothing after the last one; blocks. Throws STOPPED. */
-  takeNow(): Uint8Array | undefined {
+  takeNow(): Chunk | undefined {
     try {
       return this.#line.queue.get();
     } catch (error) {
@@ -117,7 +125,7 @@ export class Receiver {
   }
 
   /** The next message, or nothing after the last one; blocks, or waits in the promise. Throws STOPPED. */
-  async take(): Promise<Uint8Array | undefined> {
+  async take(): Promise<Chunk | undefined> {
     if (!this.patient) return this.takeNow();
     try {
       const there = spin(() => this.#line.queue.tryGet() ?? AGAIN);

@@ -1,26 +1,49 @@
 /**
- * Messages of a pipeline: some records, encoded one behind the other, that travel through a queue as one item of bytes.
+ * Messages of a pipeline: some records, encoded one behind the other, that travel through a queue as one item.
  *
  * A message has its number among those of its stage, by which order is kept; the number of its first record, for errors;
- * how many records there are; the ticket of the items that they came of; and each record with its length before it.
+ * how many records there are; the ticket of the items that they came of; and the records, in the form of its line.
  */
 import { MessageTooLargeError } from '../memory/errors.ts';
 import type { Region } from '../memory/region.ts';
-import { type Codec, codec as codecs } from '../queue/codec.ts';
+import { type Codec, codec } from '../queue/codec.ts';
+import { Chunk, type Form } from './form.ts';
 
 const SEQUENCE = 0; // f64
 const FIRST = 8; // f64
 const COUNT = 16; // u32
 const TICKET = 20; // u32
 const HEADER = 24;
-const LENGTH = 4;
 const LEAST_BYTES = 4096;
+const KEPT = 16; // chunks, of so many bytes at the most
+const KEPT_BYTES = 16 * 1024;
 
-/** The codec of that name, for messages of a region. */
-export function codecNamed(name: string, region: Region): Codec<unknown> {
-  const codec = codecs[name as 'any'];
-  return codec.bind?.(region) ?? codec;
+/** Memory of messages that were read to their end, for the next ones. */
+const spare: Chunk[] = [];
+
+/** A chunk of so many bytes or more. */
+function chunkOf(bytes: number): Chunk {
+  const chunk = spare.pop();
+  return chunk && chunk.bytes.length >= bytes
+    ? chunk
+    : new Chunk(Math.max(LEAST_BYTES, 2 ** Math.ceil(Math.log2(bytes))));
 }
+
+/** The codec of the queues between stages: bytes, which arrive in memory that is used again. */
+export const messages: Codec<Chunk> = codec.define<Chunk>({
+  name: 'message of a pipeline',
+  size: ({ length }) => length,
+  encode({ bytes, length }, target) {
+    target.set(bytes.subarray(0, length));
+    return length;
+  },
+  decode(source) {
+    const chunk = chunkOf(source.length);
+    chunk.bytes.set(source);
+    chunk.length = source.length;
+    return chunk;
+  },
+});
 
 /** Where a message stands among those of its stage. */
 export interface Numbers {
@@ -29,19 +52,24 @@ export interface Numbers {
 }
 
 /** Writes those numbers into a packed message. */
-export function number(message: Buffer, { sequence, first }: Numbers): void {
-  message.writeDoubleLE(sequence, SEQUENCE);
-  message.writeDoubleLE(first, FIRST);
+export function number({ bytes }: Chunk, { sequence, first }: Numbers): void {
+  bytes.writeDoubleLE(sequence, SEQUENCE);
+  bytes.writeDoubleLE(first, FIRST);
 }
 
 /** Writes a ticket into a packed message. */
-export function mark(message: Buffer, ticket: number): void {
-  message.writeUInt32LE(ticket, TICKET);
+export function mark({ bytes }: Chunk, ticket: number): void {
+  bytes.writeUInt32LE(ticket, TICKET);
 }
 
 /** How many records a packed message has. */
-export function countOf(message: Buffer): number {
-  return message.readUInt32LE(COUNT);
+export function countOf({ bytes }: Chunk): number {
+  return bytes.readUInt32LE(COUNT);
+}
+
+/** Gives the memory of a message back that nobody will look at again. */
+export function recycle(chunk: Chunk): void {
+  if (spare.length < KEPT && chunk.bytes.length <= KEPT_BYTES) spare.push(chunk);
 }
 
 /** Encodes records into a message. */
@@ -50,32 +78,47 @@ export class Packer {
   count = 0;
   /** Bytes so far. */
   bytes: number = HEADER;
-  readonly #codec: Codec<unknown>;
+  readonly #form: Form;
   readonly #region: Region;
-  #into: Buffer = Buffer.allocUnsafeSlow(LEAST_BYTES);
+  #into: Chunk = chunkOf(LEAST_BYTES);
 
-  constructor(codec: string, region: Region) {
-    this.#codec = codecNamed(codec, region);
+  constructor(form: Form, region: Region) {
+    this.#form = form;
     this.#region = region;
   }
 
   /** Adds a record. Throws CodecError, or MessageTooLargeError, and then has added nothing. */
   add(value: unknown): void {
-    const from = this.bytes + LENGTH;
-    let end = this.#codec.encode(value, this.#into, from, this.#into.length);
+    let end = this.#form.put(value, this.#into, this.bytes);
     while (end < 0) {
       this.#grow();
-      end = this.#codec.encode(value, this.#into, from, this.#into.length);
+      end = this.#form.put(value, this.#into, this.bytes);
     }
-    this.#into.writeUInt32LE(end - from, this.bytes);
     this.bytes = end;
     this.count++;
   }
 
-  /** The message, in bytes that the next record overwrites. */
-  take(): Buffer {
-    const message = this.#into.subarray(0, this.bytes);
-    message.writeUInt32LE(this.count, COUNT);
+  /** A view to write the next record into, where there can be one. */
+  blank(): unknown {
+    return this.#form.blank?.();
+  }
+
+  /** Ends that view. */
+  over(): void {
+    this.#form.over?.();
+  }
+
+  /** Whether one more like those that it has would go beyond so many bytes. */
+  isFull(most: number): boolean {
+    return this.bytes + this.bytes / this.count > most;
+  }
+
+  /** The message. Whoever takes it gives it back by `recycle`. */
+  take(): Chunk {
+    const message = this.#into;
+    message.length = this.bytes;
+    message.bytes.writeUInt32LE(this.count, COUNT);
+    this.#into = chunkOf(message.bytes.length);
     this.count = 0;
     this.bytes = HEADER;
     return message;
@@ -83,9 +126,10 @@ export class Packer {
 
   #grow(): void {
     const most = this.#region.roomForMessages;
-    if (this.#into.length > most) throw new MessageTooLargeError(this.#into.length, most);
-    const more = Buffer.allocUnsafeSlow(this.#into.length * 2);
-    this.#into.copy(more, 0, 0, this.bytes);
+    const { bytes } = this.#into;
+    if (bytes.length > most) throw new MessageTooLargeError(bytes.length, most);
+    const more = new Chunk(bytes.length * 2);
+    bytes.copy(more.bytes, 0, 0, this.bytes);
     this.#into = more;
   }
 }
@@ -97,19 +141,22 @@ export class Message {
   readonly ticket: number;
   /** The number of the next record. */
   record: number;
-  readonly #from: Buffer;
-  readonly #codec: Codec<unknown>;
+  readonly #from: Chunk;
+  readonly #form: Form;
+  readonly #views: boolean;
   #at: number = HEADER;
   #left: number;
 
-  constructor(bytes: Uint8Array, codec: Codec<unknown>) {
-    const from = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  /** @param views whether records are lent as views, where the form can do that */
+  constructor(from: Chunk, form: Form, views: boolean) {
     this.#from = from;
-    this.#codec = codec;
-    this.sequence = from.readDoubleLE(SEQUENCE);
-    this.record = from.readDoubleLE(FIRST);
-    this.ticket = from.readUInt32LE(TICKET);
-    this.count = this.#left = from.readUInt32LE(COUNT);
+    this.#form = form;
+    this.#views = views && form.lend !== undefined;
+    const { bytes } = from;
+    this.sequence = bytes.readDoubleLE(SEQUENCE);
+    this.record = bytes.readDoubleLE(FIRST);
+    this.ticket = bytes.readUInt32LE(TICKET);
+    this.count = this.#left = bytes.readUInt32LE(COUNT);
   }
 
   /** Whether there is a next record. */
@@ -119,11 +166,21 @@ export class Message {
 
   /** The next record. Throws what its codec throws, and then has gone past it. */
   next(): unknown {
-    const start = this.#at + LENGTH;
-    const end = start + this.#from.readUInt32LE(this.#at);
+    const at = this.#at;
+    const end = this.#form.end(this.#from, at);
     this.#at = end;
     this.#left--;
     this.record++;
-    return this.#codec.decode(this.#from, start, end);
+    return this.#views ? this.#form.lend?.(this.#from, at) : this.#form.get(this.#from, at, end);
+  }
+
+  /** Ends the view of the last one, if it was one. */
+  over(): void {
+    if (this.#views) this.#form.over?.();
+  }
+
+  /** When all of it was read. */
+  recycle(): void {
+    recycle(this.#from);
   }
 }

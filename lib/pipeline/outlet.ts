@@ -6,6 +6,7 @@
  * that take little go by the hundred, so that a message costs each of them next to nothing. The first message is one record.
  * Whoever is about to wait for input sends what it has.
  */
+import { type Chunk, formOf, ownOf } from './form.ts';
 import { add, costOf, type Gauge, OUT } from './gauge.ts';
 import { type Line, Sender } from './line.ts';
 import { countOf, mark, type Numbers, number, Packer } from './message.ts';
@@ -24,21 +25,63 @@ export interface Outlet {
   flush(): Later;
   /** Sends the rest, and says that this producer has ended. */
   finish(): Later;
+  /** A view to write a record into that is then put, where there can be one. */
+  blank(): unknown;
+  /** Ends that view. */
+  over(): void;
   /** From now on it waits in promises and does not block the thread. */
   patient: boolean;
 }
 
 const SLICE = 2; // ms: a message costs two wakes, of 50 us each
 
+/** What the outlets of one line have in common. */
+abstract class LineOutlet {
+  protected readonly line: Line;
+  protected readonly packer: Packer;
+  protected readonly sender: Sender;
+  protected readonly gauge: Gauge;
+  protected readonly tickets: Tickets;
+
+  /** @param waited hears of the milliseconds without room */
+  constructor(line: Line, gauge: Gauge, waited?: (milliseconds: number) => void) {
+    this.line = line;
+    this.packer = new Packer(formOf(line, line.queue.region), line.queue.region);
+    this.sender = new Sender(line, waited);
+    this.gauge = gauge;
+    this.tickets = new Tickets(line.reports);
+  }
+
+  get patient(): boolean {
+    return this.sender.patient;
+  }
+
+  set patient(patient: boolean) {
+    this.sender.patient = patient;
+  }
+
+  blank(): unknown {
+    return this.packer.blank();
+  }
+
+  over(): void {
+    this.packer.over();
+  }
+
+  abstract flush(): Later;
+
+  finish(): Later {
+    const later = this.flush();
+    if (later) return later.then(() => this.sender.end());
+    this.sender.end();
+    return undefined;
+  }
+}
+
 /** The outlet of a thread that need not keep to an order. */
-export class FreeOutlet implements Outlet {
-  readonly #line: Line;
-  readonly #packer: Packer;
-  readonly #sender: Sender;
-  readonly #gauge: Gauge;
+export class FreeOutlet extends LineOutlet implements Outlet {
   readonly #consumers: Float64Array | undefined;
   readonly #number: (count: number) => Numbers;
-  readonly #tickets: Tickets;
   #ticket = 0;
   #most = 1;
   #since: number = performance.now();
@@ -56,27 +99,16 @@ export class FreeOutlet implements Outlet {
     number: (count: number) => Numbers,
     waited?: (milliseconds: number) => void,
   ) {
-    this.#line = line;
-    this.#packer = new Packer(line.codec, line.queue.region);
-    this.#sender = new Sender(line, waited);
-    this.#gauge = gauge;
+    super(line, gauge, waited);
     this.#consumers = consumers;
     this.#number = number;
-    this.#tickets = new Tickets(line.reports);
-  }
-
-  get patient(): boolean {
-    return this.#sender.patient;
-  }
-
-  set patient(patient: boolean) {
-    this.#sender.patient = patient;
   }
 
   put(value: unknown): Later {
-    this.#packer.add(value);
-    add(this.#gauge, OUT, 1);
-    if (this.#packer.count >= this.#most || this.#packer.bytes >= this.#line.bytes) return this.flush();
+    const { packer } = this;
+    packer.add(value);
+    add(this.gauge, OUT, 1);
+    if (packer.count >= this.#most || packer.isFull(this.line.bytes)) return this.flush();
     if (this.patient) this.#soon ??= setImmediate(() => this.#flushSoon());
     return this.#sending;
   }
@@ -86,32 +118,27 @@ export class FreeOutlet implements Outlet {
   }
 
   end(): Later {
-    if (!this.#tickets.used) return undefined;
+    if (!this.tickets.used) return undefined;
     const ticket = this.#ticket;
-    return after(this.flush(), () => this.#tickets.release(ticket, this.patient));
+    return after(this.flush(), () => this.tickets.release(ticket, this.patient));
   }
 
   flush(): Later {
-    const { count } = this.#packer;
+    const { count } = this.packer;
     if (count === 0) return this.#sending;
-    const message = this.#packer.take();
+    const message = this.packer.take();
     number(message, this.#number(count));
     mark(message, this.#ticket);
     this.#adapt(count);
-    const held = this.#tickets.hold(this.#ticket, this.patient);
-    const copy = held && Uint8Array.from(message);
-    const later = copy ? held.then(() => this.#sender.send(copy)) : this.#sender.send(message);
+    const later = after(this.tickets.hold(this.#ticket, this.patient), () => this.sender.send(message));
     if (later) this.#sending = later.finally(() => this.#sent());
     else this.#since = performance.now();
     return this.#sending;
   }
 
-  finish(): Later {
+  override finish(): Later {
     clearImmediate(this.#soon);
-    const later = this.flush();
-    if (later) return later.then(() => this.#sender.end());
-    this.#sender.end();
-    return undefined;
+    return super.finish();
   }
 
   #sent(): void {
@@ -131,7 +158,7 @@ export class FreeOutlet implements Outlet {
 
   #adapt(count: number): void {
     const own = (performance.now() - this.#since) / count;
-    this.#most = mostRecords(this.#line, own, this.#consumers);
+    this.#most = mostRecords(this.line, own, this.#consumers);
   }
 }
 
@@ -149,42 +176,25 @@ const HELD = 8;
 interface Held {
   readonly sequence: number;
   readonly ticket: number;
-  readonly parts: Buffer[];
+  readonly parts: Chunk[];
 }
 
 /** The outlet of one of several threads that keep the order of their input: see turns.ts. */
-export class OrderedOutlet implements Outlet {
-  readonly #line: Line;
-  readonly #packer: Packer;
-  readonly #sender: Sender;
-  readonly #gauge: Gauge;
+export class OrderedOutlet extends LineOutlet implements Outlet {
   readonly #turns: Turns;
-  readonly #tickets: Tickets;
   readonly #held: Held[] = [];
   #current: Held = { sequence: -1, ticket: 0, parts: [] };
 
   constructor(line: Line, gauge: Gauge, turns: Turns, waited?: (milliseconds: number) => void) {
-    this.#line = line;
-    this.#packer = new Packer(line.codec, line.queue.region);
-    this.#sender = new Sender(line, waited);
-    this.#gauge = gauge;
+    super(line, gauge, waited);
     this.#turns = turns;
-    this.#tickets = new Tickets(line.reports);
-  }
-
-  get patient(): boolean {
-    return this.#sender.patient;
-  }
-
-  set patient(patient: boolean) {
-    this.#sender.patient = patient;
   }
 
   put(value: unknown): Later {
-    this.#packer.add(value);
-    add(this.#gauge, OUT, 1);
-    const isFull = this.#packer.count >= this.#line.records || this.#packer.bytes >= this.#line.bytes;
-    if (!isFull) return undefined;
+    const { packer, line } = this;
+    packer.add(value);
+    add(this.gauge, OUT, 1);
+    if (packer.count < line.records && !packer.isFull(line.bytes)) return undefined;
     this.#cut();
     return this.#inTurn(true);
   }
@@ -194,7 +204,7 @@ export class OrderedOutlet implements Outlet {
   }
 
   end(): Later {
-    if (this.#packer.count > 0) this.#cut();
+    if (this.packer.count > 0) this.#cut();
     this.#held.push(this.#current);
     return this.#release(this.#held.length > HELD);
   }
@@ -203,15 +213,8 @@ export class OrderedOutlet implements Outlet {
     return this.#release(true);
   }
 
-  finish(): Later {
-    const later = this.flush();
-    if (later) return later.then(() => this.#sender.end());
-    this.#sender.end();
-    return undefined;
-  }
-
   #cut(): void {
-    this.#current.parts.push(Buffer.from(this.#packer.take()));
+    this.#current.parts.push(this.packer.take());
   }
 
   /** Sends the parts of the message at work, which is too long to be held. */
@@ -244,7 +247,7 @@ export class OrderedOutlet implements Outlet {
   #passed({ ticket }: Held): Later {
     this.#held.shift();
     this.#turns.pass();
-    return this.#tickets.release(ticket, this.patient);
+    return this.tickets.release(ticket, this.patient);
   }
 
   #send(held: Held): Later {
@@ -253,7 +256,7 @@ export class OrderedOutlet implements Outlet {
       const message = part;
       number(message, this.#turns.number(countOf(message)));
       mark(message, ticket);
-      const later = after(this.#tickets.hold(ticket, this.patient), () => this.#sender.send(message));
+      const later = after(this.tickets.hold(ticket, this.patient), () => this.sender.send(message));
       if (later) return later.then(() => this.#send(held));
     }
     return undefined;
@@ -285,9 +288,13 @@ export class BatchOutlet implements Outlet {
   }
 
   put(value: unknown): Later {
-    this.#group.push(value);
+    this.#group.push(ownOf(value));
     return after(this.#hold(), () => (this.#group.length < this.#size ? undefined : this.#give()));
   }
+
+  blank(): undefined {}
+
+  over(): void {}
 
   begin(sequence: number, ticket: number): void {
     this.#ticket = ticket;

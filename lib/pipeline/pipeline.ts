@@ -3,9 +3,12 @@ import type { Writable } from 'node:stream';
 import type { AsyncQueue } from '../bridge/faces.ts';
 import { requireInteger, show } from '../memory/errors.ts';
 import { Region } from '../memory/region.ts';
+import { isDefined, knownAs } from '../queue/known.ts';
 import { Queue } from '../queue/queue.ts';
 import {
+  type Carried,
   exportedOf,
+  type Fits,
   type FunctionName,
   type Given,
   type GivenEach,
@@ -78,11 +81,11 @@ export class Pipeline<T = unknown> extends EventEmitter<{ progress: [PipelineSta
    * A stage that gives what its function gives for each record; `undefined` is an error, since it is what a forgotten
    * `return` gives. Throws TypeError or RangeError for a bad argument, TaskError for a module file that is not there.
    */
-  map<M = unknown, K extends FunctionName<M> = FunctionName<M>>(
+  map<M = unknown, K extends FunctionName<M> = FunctionName<M>, C = unknown>(
     module: WorkerModule<M>,
     name: K,
-    options?: StageOptions,
-  ): Pipeline<Given<M, K>> {
+    options?: StageOptions<C> & Fits<Given<M, K>, C>,
+  ): Pipeline<Carried<Given<M, K>, C>> {
     return this.#stage('map', module, name, options) as Pipeline<unknown> as Pipeline<never>;
   }
 
@@ -90,21 +93,29 @@ export class Pipeline<T = unknown> extends EventEmitter<{ progress: [PipelineSta
    * A stage whose function gives any number of records for each: an array, an iterable or an async iterable of them. With
    * retries, those of one record go on when all of them are there.
    */
-  flatMap<M = unknown, K extends FunctionName<M> = FunctionName<M>>(
+  flatMap<M = unknown, K extends FunctionName<M> = FunctionName<M>, C = unknown>(
     module: WorkerModule<M>,
     name: K,
-    options?: StageOptions,
-  ): Pipeline<GivenEach<M, K>> {
+    options?: StageOptions<C> & Fits<GivenEach<M, K>, C>,
+  ): Pipeline<Carried<GivenEach<M, K>, C>> {
     return this.#stage('flatMap', module, name, options) as Pipeline<unknown> as Pipeline<never>;
   }
 
   /** A stage that gives on the records for which its function gives something true. */
-  filter<M = unknown>(module: WorkerModule<M>, name: FunctionName<M>, options?: StageOptions): this {
+  filter<M = unknown, C = unknown>(
+    module: WorkerModule<M>,
+    name: FunctionName<M>,
+    options?: StageOptions<C> & Fits<T, C>,
+  ): this {
     return this.#stage('filter', module, name, options) as this;
   }
 
   /** A stage that gives on each record as it is when its function is through with it. */
-  tap<M = unknown>(module: WorkerModule<M>, name: FunctionName<M>, options?: StageOptions): this {
+  tap<M = unknown, C = unknown>(
+    module: WorkerModule<M>,
+    name: FunctionName<M>,
+    options?: StageOptions<C> & Fits<T, C>,
+  ): this {
     return this.#stage('tap', module, name, options) as this;
   }
 
@@ -113,16 +124,12 @@ export class Pipeline<T = unknown> extends EventEmitter<{ progress: [PipelineSta
     requireInteger('size', size, 1, MOST_BATCH);
     this.#requireIdle();
     const last = this.#stages.at(-1) ?? this.#source;
-    if (last.threads === 1 && last.batch === 0) last.batch = size;
+    const groups = last.groups + 1;
+    if (last.threads === 1 && last.batch === 0) Object.assign(last, { batch: size, groups });
     else {
       const { capacity, codec } = last; // a thread of its own: each of several threads would group its records only
-      this.#stages.push({
-        ...nodeOf('batch', { capacity }, 'stop'),
-        codec,
-        kind: 'pass',
-        call: undefined,
-        batch: size,
-      });
+      const node = nodeOf('batch', { capacity }, 'stop');
+      this.#stages.push({ ...node, codec, kind: 'pass', call: undefined, batch: size, groups });
     }
     return this as unknown as Pipeline<T[]>;
   }
@@ -177,7 +184,10 @@ export class Pipeline<T = unknown> extends EventEmitter<{ progress: [PipelineSta
   async to<R = unknown>(sink: PipelineSink<T>, options: SinkOptions = {}): Promise<R> {
     const { end = true } = options;
     const into = sinkOf(sink, end);
-    const name = 'thread' in into && !(into.thread instanceof Queue) ? into.thread.name : 'to';
+    const isFunction = 'thread' in into && !(into.thread instanceof Queue);
+    if (options.views && !isFunction)
+      throw new TypeError('views is for functions: a stream and a queue keep their records');
+    const name = isFunction ? (into.thread as SinkCall).name : 'to';
     const result = await this.#ends(this.#start({ ...nodeOf(name, options, this.#policy), into }));
     if (isAsyncQueue(sink) && end) await sink.close();
     return result as R;
@@ -276,14 +286,19 @@ export class Pipeline<T = unknown> extends EventEmitter<{ progress: [PipelineSta
  *   .map(work, 'hash', { threads: 2 })
  *   .reduce((total: number, hash) => total + Number(hash), 0);
  */
-export function pipeline<T>(source: PipelineSource<T>, options: PipelineOptions = {}): Pipeline<T> {
-  return new Pipeline<T>(source, options);
+export function pipeline<T>(source: ThreadFunction, options?: PipelineOptions<T>): Pipeline<T>;
+export function pipeline<T, C = unknown>(
+  source: PipelineSource<T>,
+  options?: PipelineOptions<C> & Fits<T, C>,
+): Pipeline<T>;
+export function pipeline(source: unknown, options: PipelineOptions = {}): Pipeline {
+  return new Pipeline(source, options);
 }
 
 type SinkCall = { readonly module: string; readonly name: string };
 
 function sourceOf(source: unknown): SourceNode['from'] {
-  if (source instanceof Queue) return { thread: source };
+  if (source instanceof Queue && !isDefined(knownAs(source.codec))) return { thread: source };
   if (isAsyncQueue(source)) return { remote: source };
   if (isIterable(source) || isAsyncIterable(source)) return { here: source };
   if (isThreadFunction(source)) {
@@ -298,7 +313,7 @@ function sourceOf(source: unknown): SourceNode['from'] {
 
 function sinkOf(sink: unknown, end: boolean): SinkNode['into'] {
   if (typeof end !== 'boolean') throw new TypeError(`end must be a boolean: got ${show(end)}`);
-  if (sink instanceof Queue) return { thread: sink };
+  if (sink instanceof Queue && !isDefined(knownAs(sink.codec))) return { thread: sink };
   if (isAsyncQueue(sink)) return { remote: sink };
   if (sink instanceof WritableStream || isWritable(sink)) return { stream: sink, end };
   if (isThreadFunction(sink)) {

@@ -1,6 +1,7 @@
 import type { Readable, Writable } from 'node:stream';
 import type { AsyncQueue } from '../bridge/faces.ts';
 import type { Region } from '../memory/region.ts';
+import type { Known } from '../queue/known.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { ErrorPolicy, Stage } from './stage.ts';
 import type { StepKind } from './steps.ts';
@@ -15,14 +16,18 @@ export interface Node {
   readonly ordered: boolean;
   readonly errors: ErrorPolicy;
   readonly retries: number;
+  /** Whether its function gets views. */
+  readonly views: boolean;
   /** Milliseconds for a record, or Infinity. */
   readonly timeout: number;
   /** Records that may wait behind it. */
   readonly capacity: number;
   /** How they are encoded. */
-  readonly codec: string;
+  readonly codec: Known;
   /** What it gives is grouped by so many; 0 for not. */
-  batch: number;
+  readonly batch: number;
+  /** How deep the records that it gives lie in arrays that `batch` made. */
+  readonly groups: number;
 }
 
 export interface StageNode extends Node {

@@ -1,6 +1,7 @@
 import { add, type Gauge, type Gauges, IN, RECORD, Stopwatch } from './gauge.ts';
 import type { Inlet } from './inlet.ts';
 import type { Message } from './message.ts';
+import type { Later } from './tickets.ts';
 
 /**
  * The records of an inlet, for whoever goes through them by himself: once, by `for of`, which blocks the thread, or by
@@ -10,6 +11,8 @@ export class Records<T = unknown> {
   readonly #inlet: Inlet;
   readonly #gauge: Gauge;
   readonly #watch: Stopwatch;
+  #message: Message | undefined;
+  #accepted: Later;
 
   constructor(inlet: Inlet, gauge: Gauge, times: Gauges['times']) {
     this.#inlet = inlet;
@@ -17,29 +20,53 @@ export class Records<T = unknown> {
     this.#watch = new Stopwatch(gauge, times, false);
   }
 
-  *[Symbol.iterator](): Generator<T, void, undefined> {
-    for (let message = this.#inlet.takeNow(); message; message = this.#inlet.takeNow()) {
-      yield* this.#of(message);
-      this.#inlet.accept(message);
-    }
+  /** Written out, since for tiny records a generator costs as much as all the rest. */
+  [Symbol.iterator](): IterableIterator<T> {
+    const iterator: IterableIterator<T> = {
+      next: () => {
+        if (!this.#goesOn() && !this.#begin(this.#inlet.takeNow())) return { done: true, value: undefined };
+        return { done: false, value: this.#next() };
+      },
+      [Symbol.iterator]: () => iterator,
+    };
+    return iterator;
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
     this.#inlet.patient = true;
-    for (let message = await this.#inlet.take(); message; message = await this.#inlet.take()) {
-      for (const record of this.#of(message)) yield record;
-      await this.#inlet.accept(message);
+    for (;;) {
+      if (!this.#goesOn()) {
+        await this.#accepted;
+        if (!this.#begin(await this.#inlet.take())) return;
+      }
+      yield this.#next();
     }
   }
 
-  *#of(message: Message): Generator<T, void, undefined> {
-    this.#watch.begin();
-    while (message.more) {
-      this.#gauge[RECORD] = message.record;
-      add(this.#gauge, IN, 1);
-      yield message.next() as T;
-      this.#watch.leave();
-    }
+  /** Ends the record before; whether its message has another one. */
+  #goesOn(): boolean {
+    const message = this.#message;
+    if (!message) return false;
+    message.over();
+    this.#watch.leave();
+    if (message.more) return true;
     this.#watch.end(message.count);
+    message.recycle();
+    this.#message = undefined;
+    this.#accepted = this.#inlet.accept(message);
+    return false;
+  }
+
+  #begin(message: Message | undefined): boolean {
+    this.#message = message;
+    if (message) this.#watch.begin();
+    return message !== undefined;
+  }
+
+  #next(): T {
+    const message = this.#message as Message;
+    this.#gauge[RECORD] = message.record;
+    add(this.#gauge, IN, 1);
+    return message.next() as T;
   }
 }

@@ -14,6 +14,7 @@ import { StageError, ThreadDiedError, TimeoutError } from '../memory/errors.ts';
 import { allowListeners, LONGEST_TIMER } from '../memory/wait.ts';
 import { unpack } from '../pool/failure.ts';
 import type { Thread } from '../pool/thread.ts';
+import { isDefined } from '../queue/known.ts';
 import type { Queue } from '../queue/queue.ts';
 import { Delivery } from './delivery.ts';
 import { add, gaugeOf, now, OUT, RECORD, SINCE, WAITED } from './gauge.ts';
@@ -100,6 +101,14 @@ export class Run {
     return new Records(this.#inlet(), gaugeOf(gauges, 0), gauges.times);
   }
 
+  /** Where codecs may be defined that these lines have: all modules of the pipeline, each once. */
+  #modulesFor(...lines: (Line | undefined)[]): string[] {
+    if (!lines.some((line) => line && isDefined(line.codec))) return [];
+    const { source, stages } = this.#plan;
+    const threads = [Object(source.from).thread, ...stages.map(({ call }) => call), Object(this.#sink.into).thread];
+    return [...new Set(threads.map((thread) => thread?.module))].filter((module) => typeof module === 'string');
+  }
+
   get #laidSink(): Laid {
     return this.layout.laid.at(-1) as Laid;
   }
@@ -136,7 +145,8 @@ export class Run {
   }
 
   #inlet(): Inlet {
-    const inlet = new Inlet(this.#laidSink.input as NonNullable<Laid['input']>);
+    const { input, conduct } = this.#laidSink;
+    const inlet = new Inlet(input as NonNullable<Laid['input']>, conduct.views);
     inlet.patient = true;
     return inlet;
   }
@@ -147,7 +157,15 @@ export class Run {
     more: object,
     at: number,
   ): Promise<unknown> {
-    const place = { gauges, thread: at, conduct, input, output, ...pick(more) };
+    const place = {
+      gauges,
+      thread: at,
+      conduct,
+      input,
+      output,
+      modules: this.#modulesFor(input, output?.line),
+      ...pick(more),
+    };
     const thread = startThread(this.#plan.region, node.name, job, place);
     const gauge = gaugeOf(gauges, at);
     const failed = (error: unknown): void => {
@@ -220,7 +238,7 @@ export class Run {
     const fail = (error: unknown): void => this.fail(error);
     const delivery = new Delivery(into, stage, gauge, input as Line, this.#halt.signal, fail);
     return stage.run(
-      stepOf('pass', () => undefined, delivery, false),
+      stepOf('pass', () => undefined, delivery, conduct),
       this.#inlet(),
       delivery,
     );

@@ -20,6 +20,8 @@ export interface Conduct {
   readonly errors: ErrorPolicy;
   /** How often a record that failed is tried again. */
   readonly retries: number;
+  /** Whether its function gets records as views, where they can be. */
+  readonly views: boolean;
   /** Whether somebody watches how long a record takes. */
   readonly timed: boolean;
   /** Where failures go that are collected. */
@@ -73,10 +75,15 @@ export class Stage {
         if (outlet) outlet.patient = true;
         await later;
       }
+      if (this.#conduct.views) {
+        message.over();
+        outlet?.over();
+      }
       this.#watch.leave();
     }
     await (outlet ? outlet.end() : inlet.accept(message));
     this.#watch.end(message.count);
+    message.recycle();
   }
 
   #one(message: Message): Later {

@@ -14,12 +14,20 @@ export type StepKind = 'map' | 'flatMap' | 'filter' | 'tap' | 'pass';
 /** Does it with one record, whose output goes into the outlet. */
 export type Step = (record: unknown) => Later;
 
-/** @param hold whether all that comes of a record is gathered first: a function that is tried again must not give twice */
-export function stepOf(kind: StepKind, fn: Callable, outlet: Outlet, hold: boolean): Step {
+/** How a function is called. */
+interface Manner {
+  /** How often it may be tried again; then what comes of a record is gathered first, as it must not give twice. */
+  readonly retries: number;
+  /** Whether the function of `map` gets a view to write what it gives into. */
+  readonly views: boolean;
+}
+
+export function stepOf(kind: StepKind, fn: Callable, outlet: Outlet, { retries, views }: Manner): Step {
   if (kind === 'pass') return (record) => outlet.put(record);
-  const give = GIVERS[kind](outlet, hold);
+  const give = GIVERS[kind](outlet, retries > 0);
+  const call: Callable = kind === 'map' && views ? (record) => fn(record, outlet.blank()) : fn;
   return (record) => {
-    const result = fn(record);
+    const result = call(record);
     return isThenable(result) ? later(result, record, give) : give(result, record);
   };
 }

@@ -25,6 +25,8 @@ export interface Exported {
 
 /** One thread of a pipeline. */
 interface Place {
+  /** What it has to load although it runs no function of it: modules that may define codecs. */
+  readonly modules: readonly string[];
   readonly gauges: Gauges;
   readonly thread: number;
   readonly conduct: Conduct;
@@ -56,9 +58,11 @@ export function stage(place: StagePlace): Promise<void> {
     const { kind, call, input, output, gauges, thread, conduct } = place;
     const gauge = gaugeOf(gauges, thread);
     const work = new Stage(conduct, gauge, gauges.times);
-    const outlet = outletOf(output, gauge, work.waited);
-    const fn = await loaded(call, conduct);
-    await work.run(stepOf(kind, fn, outlet, conduct.retries > 0), new Inlet(input), outlet);
+    const [fn, inlet, outlet] = await naming(conduct, gauge, async () => {
+      const fn = await loaded(call, place); // before the codecs, which it may define
+      return [fn, new Inlet(input, conduct.views), outletOf(output, gauge, work.waited)];
+    });
+    await work.run(stepOf(kind, fn, outlet, conduct), inlet, outlet);
   });
 }
 
@@ -68,23 +72,20 @@ export function source(place: SourcePlace): Promise<void> {
     const { from, output, gauges, thread, conduct } = place;
     const gauge = gaugeOf(gauges, thread);
     const begin = performance.now();
-    const outlet = outletOf(output, gauge, (waited) => add(gauge, WAITED, waited));
     const ended = () => add(gauge, BUSY, performance.now() - begin - (gauge[WAITED] as number));
-    await naming(conduct, gauge, () =>
-      from instanceof Queue ? drain(from, place, outlet, ended) : make(from, place, outlet, ended),
-    );
+    await naming(conduct, gauge, async () => {
+      const fn = await loaded(from instanceof Queue ? undefined : from, place); // before the codec, which it may define
+      const outlet = outletOf(output, gauge, (waited) => add(gauge, WAITED, waited));
+      if (from instanceof Queue) await drain(from, place, outlet, ended);
+      else await make(() => fn(...from.args), place, outlet, ended);
+    });
   });
 }
 
 type Ended = () => void;
 
-async function make(
-  from: Exported & { readonly args: readonly unknown[] },
-  { output }: SourcePlace,
-  outlet: Outlet,
-  ended: Ended,
-): Promise<void> {
-  const made = await (await load(from))(...from.args);
+async function make(call: Callable, { output }: SourcePlace, outlet: Outlet, ended: Ended): Promise<void> {
+  const made = await call();
   if (isIterable(made)) await pump(made, outlet);
   else if (isAsyncIterable(made)) await pumpAsync(made, outlet, stopSignal(output.line));
   else throw new TypeError(`a source must return an iterable or an async iterable: got ${show(made)}`);
@@ -111,13 +112,15 @@ export function sink(place: SinkPlace): Promise<unknown> {
   return untilStopped(async () => {
     const { into, input, gauges, thread, conduct } = place;
     const gauge = gaugeOf(gauges, thread);
-    const inlet = new Inlet(input);
+    const [fn, inlet] = await naming(conduct, gauge, async () => {
+      const fn = await loaded(into instanceof Queue ? undefined : into, place);
+      return [fn, new Inlet(input, conduct.views)];
+    });
     if (into instanceof Queue) {
       const signal = stopSignal(input);
       const put = (record: unknown) => (into.tryPut(record) ? undefined : into.putAsync(record, { signal }));
       return new Stage(conduct, gauge, gauges.times).run(put, inlet);
     }
-    const fn = await loaded(into, conduct);
     if (into.kind === 'to') return naming(conduct, gauge, async () => fn(new Records(inlet, gauge, gauges.times)));
     const fold = into.kind === 'reduce' ? folding(fn, into.initial) : visiting(fn);
     await new Stage(conduct, gauge, gauges.times).run(fold.step, inlet);
@@ -145,21 +148,23 @@ async function naming<R>({ name }: Conduct, gauge: Gauge, work: () => Promise<R>
   }
 }
 
-async function loaded(call: Exported | undefined, { name }: Conduct): Promise<Callable> {
-  try {
-    return call ? await load(call) : () => undefined;
-  } catch (cause) {
-    throw new StageError(name, 0, cause);
-  }
+async function loaded(call: Exported | undefined, { modules }: Place): Promise<Callable> {
+  if (call) return load(call);
+  for (const module of modules) await importOf(module);
+  return () => undefined;
 }
 
 /** An export, or a property of the default export: how CommonJS modules look from here. */
 async function load({ module, name }: Exported): Promise<Callable> {
-  const exports = await import(module).catch((cause) => {
-    throw new TaskError(`cannot load the module ${module}: ${cause}`, { cause });
-  });
+  const exports = await importOf(module);
   const found = [exports, exports.default].map((from) => from?.[name]).find((one) => typeof one === 'function');
   const names = Object.keys(exports).join(', ') || 'nothing';
   if (!found) throw new TaskError(`${module} has no function ${show(name)}: it exports ${names}`);
   return found as Callable;
+}
+
+function importOf(module: string): Promise<Record<string, unknown> & { default?: Record<string, unknown> }> {
+  return import(module).catch((cause) => {
+    throw new TaskError(`cannot load the module ${module}: ${cause}`, { cause });
+  });
 }

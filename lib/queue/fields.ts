@@ -202,7 +202,7 @@ export interface Place {
 export type Declared = string | readonly [string, number] | { readonly [name: string]: Declared };
 
 function refuse(path: string, carries: string, value: unknown, more = ''): never {
-  throw new CodecError('struct', `carries ${carries} in field ${path}, not ${show(value)}${more}`);
+  throw new CodecError('struct', `carries ${carries} in field ${path}, not ${show(value)}${more}`, { field: path });
 }
 
 export function scalarAt(path: string, type: string, at: number): Omit<Place, 'name'> {

@@ -22,24 +22,29 @@ const STRUCT = CODECS.length;
 const DEFINED = STRUCT + 1;
 const LENGTH_BYTES = 4;
 
-/** A codec as a region holds it. */
+/** A codec as every thread can be told it: plain data. */
 export interface Known {
   readonly number: number;
-  readonly text: Buffer;
-  /** How much memory the text takes. */
+  readonly text: string;
+  /** How much memory of a region the text takes. */
   readonly bytes: number;
 }
 
-/** How the region shall hold the codec; `codec.any` for undefined. Throws TypeError. */
+/** How others are told the codec; `codec.any` for undefined. Throws TypeError. */
 export function knownAs(value: unknown = codec.any): Known {
-  const text = Buffer.from(value instanceof Struct ? value.text : nameOf(value));
-  const bytes = text.length > 0 ? LENGTH_BYTES + text.length : 0;
+  const text = value instanceof Struct ? value.text : nameOf(value);
+  const bytes = text === '' ? 0 : LENGTH_BYTES + Buffer.byteLength(text);
   if (value instanceof Struct) return { number: STRUCT, text, bytes };
-  const number = text.length > 0 ? DEFINED : CODECS.indexOf(value);
+  const number = text ? DEFINED : CODECS.indexOf(value);
   if (number < 0) {
     throw new TypeError(`codec must be one of codec.*: got ${show(value)}`);
   }
   return { number, text, bytes };
+}
+
+/** Whether threads have to define it before they know it. */
+export function isDefined({ number }: Known): boolean {
+  return number === DEFINED;
 }
 
 function nameOf(value: unknown): string {
@@ -50,8 +55,7 @@ function nameOf(value: unknown): string {
 /** Writes the text to `at`, if there is one: where it is, or 0. */
 export function putKnown({ buffer }: Region, { text, bytes }: Known, at: number): number {
   if (bytes === 0) return 0;
-  buffer.writeUInt32LE(text.length, at);
-  text.copy(buffer, at + LENGTH_BYTES);
+  buffer.writeUInt32LE(buffer.write(text, at + LENGTH_BYTES), at);
   return at;
 }
 
@@ -59,7 +63,12 @@ export function putKnown({ buffer }: Region, { text, bytes }: Known, at: number)
 export function codecOf<T>({ buffer }: Region, number: number, at: number): Codec<T> {
   if (number < STRUCT) return CODECS[number] as Codec<T>;
   const start = at + LENGTH_BYTES;
-  const text = buffer.toString('utf8', start, start + buffer.readUInt32LE(at));
+  return codecKnownAs({ number, text: buffer.toString('utf8', start, start + buffer.readUInt32LE(at)) });
+}
+
+/** The codec that is known so. Throws CodecError when this thread does not know it. */
+export function codecKnownAs<T>({ number, text }: Pick<Known, 'number' | 'text'>): Codec<T> {
+  if (number < STRUCT) return CODECS[number] as Codec<T>;
   if (number === STRUCT) return structOf(text) as unknown as Codec<T>;
   const defined = definitions.get(text);
   if (defined) return defined as Codec<T>;

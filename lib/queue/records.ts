@@ -41,9 +41,10 @@ class Draft {
   }
 }
 
-function copyWords(from: Int32Array, to: Int32Array, words: number): void {
-  if (words > FEW) to.set(from.subarray(0, words));
-  else for (let i = 0; i < words; i++) to[i] = from[i] as number;
+/** Copies so many words from one place to another. */
+export function copyWords(from: Int32Array, at: number, to: Int32Array, start: number, words: number): void {
+  if (words > FEW) to.set(from.subarray(at, at + words), start);
+  else for (let i = 0; i < words; i++) to[start + i] = from[at + i] as number;
 }
 
 /** A queue's records, for one thread. */
@@ -129,7 +130,7 @@ export class Records<T> implements Payloads<T> {
   }
 
   send(letter: Letter): number {
-    copyWords((this.#drafts[letter] as Draft).words, this.#stage.words, this.#words);
+    copyWords((this.#drafts[letter] as Draft).words, 0, this.#stage.words, 0, this.#words);
     const said = this.#kernel.recordPut(this.#offset, this.#serial, this.#owner, this.#stageAt);
     if (said > 0) this.#free.push(letter);
     return said;
@@ -179,7 +180,7 @@ export class Records<T> implements Payloads<T> {
     const from = sent * this.#words;
     const count = written - sent;
     if (count > 1 || from > 0) this.#stage.words.set(words.subarray(from, written * this.#words));
-    else copyWords(words, this.#stage.words, this.#words);
+    else copyWords(words, 0, this.#stage.words, 0, this.#words);
     return this.#kernel.recordsPut(this.#offset, this.#serial, this.#owner, this.#stageAt, count);
   }
 
@@ -204,7 +205,7 @@ export class Records<T> implements Payloads<T> {
   /** The draft stays taken until its view is given back. */
   #lend(): unknown {
     const draft = this.#drafts[this.#take()] as Draft;
-    copyWords(this.#stage.words, draft.words, this.#words);
+    copyWords(this.#stage.words, 0, draft.words, 0, this.#words);
     return draft.open(0);
   }
 

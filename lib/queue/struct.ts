@@ -172,6 +172,7 @@ export class Struct<T> {
   readonly bytes: number;
   /** @internal Its fields as text, from which another thread makes the same struct. */
   readonly text: string;
+  readonly #path: string; // of its fields, in a struct around it
   readonly #places: readonly Place[];
   readonly #names: readonly string[];
   readonly #template: Readonly<Record<string, unknown>>;
@@ -180,6 +181,7 @@ export class Struct<T> {
 
   /** @internal */
   constructor(declared: { readonly [name: string]: Declared }, path = '') {
+    this.#path = path;
     let at = 0;
     this.#places = Object.entries(declared).map(([name, field], index) => {
       const place = placeOf(name, `${path}${name}`, field, at, index);
@@ -228,7 +230,9 @@ export class Struct<T> {
   /** A view of another struct has getters and no properties of its own; a class may have both. */
   #refuseUnknown(value: object): void {
     const unknown = Object.keys(value).find((name) => !this.#names.includes(name));
-    if (unknown !== undefined) throw new CodecError('struct', `carries ${this.carries}, and has no field ${unknown}`);
+    if (unknown === undefined) return;
+    const field = `${this.#path}${unknown}`;
+    throw new CodecError('struct', `carries ${this.carries}, and has no field ${field}`, { field });
   }
 
   /** @internal A view of the record at byte `at`. */

@@ -1,7 +1,9 @@
 // Functions that the specs of pipelines run in its threads.
 import { setImmediate as turn } from 'node:timers/promises';
 import { threadId } from 'node:worker_threads';
+import { type Codec, codec } from '../../lib/queue/codec.ts';
 import type { Queue } from '../../lib/queue/queue.ts';
+import type { Struct, View } from '../../lib/queue/struct.ts';
 import type { Latch } from '../../lib/sync/latch.ts';
 
 export const double = (n: number): number => 2 * n;
@@ -120,4 +122,83 @@ export async function pass(record: { n: number; came: Queue<number>; go: Queue<n
   await record.came.putAsync(record.n);
   await record.go.getAsync();
   return record.n;
+}
+
+/** Records of a fixed layout. */
+export interface Trade {
+  readonly id: number;
+  readonly price: number;
+  readonly symbol: string;
+}
+
+export const trade: Struct<Trade> = codec.struct({ id: 'u16', price: 'f64', symbol: codec.string(4) });
+export const total: Struct<{ id: number; cents: bigint }> = codec.struct({ id: 'u16', cents: 'i64' });
+
+/** An instance of a class, which only a codec of its own brings back as one. */
+export class Point {
+  readonly x: number;
+  readonly y: number;
+
+  constructor(x: number, y: number) {
+    this.x = x;
+    this.y = y;
+  }
+}
+
+export const points: Codec<Point> = codec.define<Point>({
+  name: 'point of a pipeline',
+  size: () => 16,
+  encode: ({ x, y }, target) => target.writeDoubleLE(y, target.writeDoubleLE(x)),
+  decode: (source) => new Point(source.readDoubleLE(0), source.readDoubleLE(8)),
+});
+
+export const tradeOf = (id: number): Trade => ({ id, price: id / 4, symbol: `T${id % 10}` });
+export const dearer = ({ id, price, symbol }: Trade): Trade => ({ id, price: price + 1, symbol });
+export const isEven = ({ id }: Trade): boolean => id % 2 === 0;
+export const cheapAndDear = ({ id }: Trade): Trade[] => [tradeOf(id), tradeOf(id + 100)];
+export const sumOfPrices = (sum: number, { price }: Trade): number => sum + price;
+export const mirrored = ({ x, y }: Point): Point => new Point(y, x);
+export const pointOf = (n: number): Point => new Point(n, -n);
+export const isPoint = (value: unknown): boolean => value instanceof Point;
+
+/** Writes into the view that it is handed, and waits before. */
+export async function totalInto({ id, price }: Trade, into: View<{ id: number; cents: bigint }>): Promise<typeof into> {
+  await turn();
+  into.id = id;
+  into.cents = BigInt(price * 100);
+  return into;
+}
+
+/** What kind of records came, and their prices. */
+export function pricesOfViews(trades: Iterable<Trade>): [plain: number, prices: number] {
+  let plain = 0;
+  let prices = 0;
+  for (const one of trades) {
+    plain += Number(Object.getPrototypeOf(one) === Object.prototype);
+    prices += one.price;
+  }
+  return [plain, prices];
+}
+
+/** Uses the view of the last record when there are no more. */
+export function lastKept(trades: Iterable<Trade>): number {
+  let last: Trade | undefined;
+  for (const one of trades) last = one;
+  return last?.price ?? 0;
+}
+
+const WRONG = { range: { id: 70_000 }, type: { price: '9.5' }, length: { symbol: 'TEAPOT' } };
+
+/** Record 5 has a field that does not fit. */
+const unfit = (id: number, wrong: object): object => (id === 5 ? { ...tradeOf(id), ...wrong } : tradeOf(id));
+export const unfitRange = (id: number): object => unfit(id, WRONG.range);
+export const unfitType = (id: number): object => unfit(id, WRONG.type);
+export const unfitLength = (id: number): object => unfit(id, WRONG.length);
+
+export function* manyTrades(n: number): Generator<Trade> {
+  for (let id = 0; id < n; id++) yield tradeOf(id);
+}
+
+export function* manyUnfit(n: number): Generator<unknown> {
+  for (let id = 0; id < n; id++) yield unfitLength(id);
 }
