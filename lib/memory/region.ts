@@ -121,6 +121,8 @@ export function supervise(thread: worker.Worker): void {
 const joined = new Set<Region>();
 let current: Region | undefined;
 let threadName = '';
+/** What Node 24 and later call each worker to which nobody gave a name. */
+const NAMELESS = 'WorkerThread';
 
 /** @internal What this thread is called in the regions that it joins from now on. */
 export function nameThread(name: string): void {
@@ -130,7 +132,8 @@ export function nameThread(name: string): void {
 /** Node tells a worker its own name from version 22.20 and 24.6 on. */
 function nameOfThread(): string {
   const { threadName: given } = worker as { threadName?: string };
-  return threadName || given || (isMainThread ? 'main' : `worker ${threadId}`);
+  const own = given === NAMELESS ? '' : given;
+  return threadName || own || (isMainThread ? 'main' : `worker ${threadId}`);
 }
 
 /**
