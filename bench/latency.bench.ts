@@ -47,7 +47,7 @@ interface Waiting {
   readonly messages: number;
 }
 
-const SPINNING: Waiting = { how: 'spinning', pause: 0, messages: 1000 };
+const SPINNING: Waiting = { how: 'spinning', pause: 0, messages: 500 };
 const PARKED: Waiting = { how: 'parked', pause: 0.4, messages: 100 };
 
 type Ends = (watch: Watch) => { readonly there: unknown; readonly back: unknown; readonly transfer?: boolean };
