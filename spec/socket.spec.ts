@@ -426,6 +426,35 @@ test('a server that says another thing than this protocol is refused by the clie
   }
 });
 
+test('a client needs no codec for a struct, and one of another layout is refused, with the field that differs', async () => {
+  const fields = { id: 'u32', price: 'f64', at: codec.struct({ x: 'i16', y: 'i16' }), tag: codec.string(8) } as const;
+  const { jobs, newClient } = await newShop({ codec: codec.struct(fields) as never });
+  const client = await newClient();
+  const queue = await client.queue('jobs');
+  const trade = { id: 7, price: 9.5, at: { x: 1, y: -2 }, tag: 'tea' };
+  await queue.putAsync(trade);
+  assert.equal(await jobs.getAsync(), trade);
+  await client.queue('jobs', { codec: codec.struct({ ...fields }) as never });
+  const { price, ...noPrice } = fields;
+  const others: [Record<string, unknown>, string][] = [
+    [{ ...fields, price: 'f32' }, 'has the field price as f32, and that of the queue as f64'],
+    [{ ...fields, tag: codec.string(9) }, 'has the field tag as string[9], and that of the queue as string[8]'],
+    [
+      { ...fields, at: codec.struct({ x: 'i16', y: 'u16' }) },
+      'has the field at.y as u16, and that of the queue as i16',
+    ],
+    [{ ...noPrice, price }, 'has the field at.x where that of the queue has price'],
+    [{ ...fields, note: 'u8' }, 'has the field note, which that of the queue has not'],
+    [{ id: 'u32', price: 'f64' }, 'lacks the field at.x, which that of the queue has'],
+  ];
+  for (const [other, why] of others) {
+    const refused = client.queue('jobs', { codec: codec.struct(other as never) as never });
+    await refusesLater(refused, CodecError, why);
+  }
+  await refusesLater(client.queue('jobs', { codec: codec.any }), CodecError, 'which is struct');
+  await queue.putAsync(trade); // the connection goes on
+});
+
 test('a client that has greeted may be silent for as long as it likes, and one that has not is sent away', async () => {
   const { server, path, newClient } = await newShop({ greetingTime: 50 });
   const client = await newClient();

@@ -21,7 +21,7 @@ export const GREETING = 'ringfence';
 
 // From the client. HELLO: the greeting, 2 bytes of version.
 export const HELLO = 1;
-export const OPEN_QUEUE = 2; // a name; the answer: 4 bytes of number, 4 of capacity, the codec: see `known` in parcel.ts
+export const OPEN_QUEUE = 2; // a name; the answer: 4 bytes of number, 4 of capacity, the codec: see accord.ts
 export const OPEN_MUTEX = 3; // a name; the answer: 4 bytes of number
 // The rest is about an object.
 export const PUT = 4; // a parcel: see parcel.ts

@@ -5,6 +5,7 @@
 import type { Socket } from 'node:net';
 import { show } from '../memory/errors.ts';
 import type { Mutex } from '../sync/mutex.ts';
+import { describe } from './accord.ts';
 import { Answers } from './answers.ts';
 import {
   CANCEL,
@@ -176,9 +177,9 @@ export class Guest {
     const inbox = this.#inboxes.get(served) ?? new Inbox(served, this.#answers);
     this.#inboxes.set(served, inbox);
     const object = new GuestQueue(served, inbox, this.#answers, this.#host.unacknowledged, this.#host.tag);
-    const { capacity } = served.queue;
-    const body = Buffer.alloc(4 + Buffer.byteLength(served.codec.name));
-    body.write(served.codec.name, body.writeUInt32LE(capacity));
+    const description = Buffer.from(describe(served.codec));
+    const body = Buffer.alloc(4 + description.length);
+    description.copy(body, body.writeUInt32LE(served.queue.capacity));
     this.#answers.answer(request, { word: this.#opened(object), body });
   }
 

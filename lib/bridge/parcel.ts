@@ -3,7 +3,7 @@
  * each item 4 bytes say how long it is, and behind it there is nothing up to a multiple of 4. A codec that meets its bytes here knows of no region: it writes no references, and what
  * would be one is refused when it is read, so that nothing of a region can be reached from outside.
  */
-import { CodecError, MessageTooLargeError } from '../memory/errors.ts';
+import { MessageTooLargeError } from '../memory/errors.ts';
 import { pack, unpack } from '../pool/failure.ts';
 import { type Codec, codec as codecs } from '../queue/codec.ts';
 import type { Packed } from '../queue/payload.ts';
@@ -151,11 +151,4 @@ export function packError(error: unknown): Buffer {
 
 export function unpackError(rest: Buffer): unknown {
   return unpack(unpackItems(codecs.any, rest, 0)[0] as never);
-}
-
-/** The codec of that name: one of the library's, or the one that the caller brought along for it. */
-export function codecNamed<T>(name: string, own: Codec<T> | undefined): Codec<T> {
-  const known = own ?? (codecs as unknown as Record<string, Codec<T>>)[name];
-  if (known?.name === name && 'encode' in known) return known;
-  throw new CodecError(own?.name ?? name, `is not the codec of the queue, which is ${name}: see the option codec`);
 }

@@ -1,12 +1,13 @@
 import { ClosedError, requireInteger, show } from '../memory/errors.ts';
 import type { AsyncWaitOptions } from '../memory/wait.ts';
 import type { Codec } from '../queue/codec.ts';
+import { agree } from './accord.ts';
 import { type Connector, Session } from './connector.ts';
 import type { RemoteQueue, Task } from './faces.ts';
 import { CLOSE, DONE_WITH, GET, GIVE_BACK, JOIN, OPEN_QUEUE, ProtocolError, SIZE } from './frame.ts';
 import type { Link } from './link.ts';
 import { Outbox } from './outbox.ts';
-import { codecNamed, unpackItems } from './parcel.ts';
+import { unpackItems } from './parcel.ts';
 
 /** A queue as one connection knows it. */
 interface Opened<T> {
@@ -232,13 +233,14 @@ function taskOf<T, V>({ opened, tags }: Taken<T>, value: V): Task<V> {
 }
 
 async function open<T>(link: Link, name: string, own: Codec<T> | undefined): Promise<Opened<T>> {
-  const answer = await link.ask(OPEN_QUEUE, { body: Buffer.from(name) }, (rest) => ({
+  const { object, capacity, description } = await link.ask(OPEN_QUEUE, { body: Buffer.from(name) }, (rest) => ({
     object: rest.readUInt32LE(0),
     capacity: rest.readUInt32LE(4),
-    codec: codecNamed(rest.toString('utf8', 8), own),
+    description: rest.toString('utf8', 8),
   }));
-  const outbox = new Outbox(link, answer.object, answer.codec);
-  return { link, ...answer, outbox, inHand: new Set(), tags: [], acknowledged: undefined };
+  const codec = agree(description, own);
+  const outbox = new Outbox(link, object, codec);
+  return { link, object, capacity, codec, outbox, inHand: new Set(), tags: [], acknowledged: undefined };
 }
 
 function tell<T>({ link, object }: Opened<T>, kind: number, tags: readonly number[]): Promise<void> {

@@ -61,6 +61,15 @@ export type View<T> = {
   readonly [K in keyof T as T[K] extends object ? K : never]: T[K] extends ArrayBufferView ? T[K] : View<T[K]>;
 };
 
+/** @internal Where a field lies in the bytes of a struct, and what it is. */
+export interface FieldLayout {
+  /** Of a field of a struct in the struct with both names. */
+  readonly name: string;
+  readonly type: string;
+  readonly at: number;
+  readonly bytes: number;
+}
+
 /** Bytes that a struct can have at the most: what one batch of a thread has room for, less the word of a slot. */
 const MAX_BYTES = 2040;
 function structAt(
@@ -195,6 +204,21 @@ export class Struct<T> {
     this.#template = Object.fromEntries(this.#places.map(({ name, zero }) => [name, zero]));
     this.#View = class extends StructView {};
     StructView.define(this.#View, this.#places);
+  }
+
+  /** @internal All its fields, those of structs in it one by one. */
+  get layout(): readonly FieldLayout[] {
+    let end = 0;
+    const declared = Object.entries(JSON.parse(this.text) as { readonly [name: string]: Declared });
+    return declared.flatMap(([name, field], index) => {
+      const { align, bytes } = this.#places[index] as Place;
+      const at = Math.ceil(end / align) * align;
+      end = at + bytes;
+      if (typeof field === 'string') return { name, type: field, at, bytes };
+      if (isTuple(field)) return { name, type: `${field[0]}[${field[1]}]`, at, bytes };
+      const inner = structOf(JSON.stringify(field)).layout;
+      return inner.map((part) => ({ ...part, name: `${name}.${part.name}`, at: at + part.at }));
+    });
   }
 
   /** A plain object with a copy of what the view shows. */
