@@ -21,6 +21,9 @@ interface Taker {
   stop(): unknown;
 }
 
+/** What runs once a turn of the event loop, ours and Node's, is compiled only after some thousand turns. */
+const WARM_UPS = 5;
+
 /** A producer in a process of its own, and who takes its items here. */
 function producer(name: string, job: string, take: (folder: string) => Promise<Taker>): Rival {
   let [folder, ms] = ['', 0];
@@ -39,7 +42,7 @@ function producer(name: string, job: string, take: (folder: string) => Promise<T
       taker = await take(folder);
       child = fork(fileURLToPath(new URL('./bridge.jobs.js', import.meta.url)), [job, taker.where]);
       await said();
-      await run(effort.warmUpMs);
+      await run(WARM_UPS * effort.warmUpMs);
     },
     round: () => run(ms),
     async stop() {

@@ -21,7 +21,9 @@ import { Mutex } from '../lib/sync/mutex.ts';
 import { child } from './kit/child.ts';
 import { killPeers, Peer } from './kit/peer.ts';
 import { refusesLater } from './kit/refuses.ts';
+import { ENTERED, newGate } from './kit/tasks.ts';
 import { until } from './kit/until.ts';
+import { kill, victim } from './kit/victims.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'ringfence-'));
 const region = new Region({ bytes: 2 ** 23, threads: 2 });
@@ -52,8 +54,8 @@ interface Shop {
 }
 
 async function newShop(options: Partial<QueueOptions<unknown>> & Partial<ServeOptions> = {}): Promise<Shop> {
-  const { capacity = 4, codec: chosen, blockBytes, ...rest } = options;
-  const jobs = new Queue<unknown>({ capacity, codec: chosen, blockBytes, region, name: 'jobs' });
+  const { capacity = 4, codec: chosen, blockBytes, redeliver, ...rest } = options;
+  const jobs = new Queue<unknown>({ capacity, codec: chosen, blockBytes, redeliver, region, name: 'jobs' });
   const till = new Mutex({ region, name: 'till' });
   const path = newPath();
   const server = closing(await serve({ path, queues: { jobs }, mutexes: { till }, ...rest }));
@@ -217,6 +219,53 @@ test('what a client took and did not acknowledge goes to others when it is gone,
   jobs.taskDone();
   await other.taskDone(2);
   await joined;
+});
+
+test('a queue that redelivers gives what a client had not acknowledged to the next, before newer items', async () => {
+  for (const kind of ['any', 'bytes', 'i32'] as const) {
+    const items = numbers(6).map((n) => (kind === 'bytes' ? new Uint8Array([n]) : n));
+    const { jobs, newClient } = await newShop({ capacity: 6, redeliver: true, codec: codec[kind] as never });
+    const [first, second] = [await newClient(), await newClient()];
+    const [queue, other] = [await first.queue('jobs'), await second.queue('jobs')];
+    await queue.putManyAsync(items);
+    assert.equal(await queue.getManyAsync(3), items.slice(0, 3));
+    const task = await queue.takeAsync();
+    await queue.taskDone(1);
+    const joined = jobs.joinAsync();
+    assert.throws(() => jobs.taskDone(), /there are 0$/); // the thread that serves holds nothing itself
+    await task.giveBack();
+    assert.equal(await other.getAsync(), items[3]);
+    await first.close();
+    await until(() => jobs.size === 4);
+    assert.equal([...(await other.getManyAsync(3)), await jobs.getAsync()], [items[1], items[2], items[4], items[5]]);
+    await other.taskDone(4);
+    await refusesLater(jobs.joinAsync({ timeout: 1 }), TimeoutError);
+    jobs.taskDone();
+    await joined;
+    await jobs.putAsync(items[0]);
+    assert.equal(await other.getAsync(), items[0]);
+    jobs.close();
+    await refusesLater(other.getAsync(), ClosedError); // who holds one himself does not wait for others
+    const late = (await (await newClient()).queue('jobs')).getAsync();
+    await second.close();
+    assert.equal(await late, items[0]);
+  }
+});
+
+test('what clients hold of a queue that redelivers comes back when the thread that serves it ends', async () => {
+  const jobs = new Queue<number>({ capacity: 4, region: new Region({ bytes: 2 ** 20, threads: 4 }), redeliver: true });
+  const [path, gate] = [newPath(), newGate()];
+  await jobs.putManyAsync([1, 2, 3, 4]);
+  const worker = await victim('serveQueue', { queue: jobs, path, gate });
+  await until(() => Atomics.load(gate, ENTERED) === 1);
+  const queue = await closing(await connect(path)).queue<number>('jobs');
+  assert.equal(await queue.getManyAsync(3), [1, 2, 3]);
+  await queue.taskDone();
+  assert.equal(await kill(worker), { returned: 2 });
+  await refusesLater(queue.getAsync(), ClosedError);
+  assert.equal(await jobs.getManyAsync(4), [2, 3, 4]);
+  jobs.taskDone(3);
+  await jobs.joinAsync({ timeout: 5000 });
 });
 
 test('an item can be acknowledged or given back by itself', async () => {
@@ -402,8 +451,6 @@ test('a file that is no socket is left alone, and an impossible name is refused'
   await refusesLater(serve({ path: '' }), TypeError, 'path must be the name of a file: got ""');
   await refusesLater(serve({ path: `/tmp/${'x'.repeat(120)}` }), RangeError, 'path must have at most 103 bytes');
   await refusesLater(serve({ path, queues: { jobs: 7 as never } }), TypeError, 'queues.jobs must be a Queue: got 7');
-  const jobs = new Queue({ capacity: 1, region, redeliver: true });
-  await refusesLater(serve({ path, queues: { jobs } }), TypeError, 'queues.jobs must not redeliver');
   await refusesLater(serve({ path, frameBytes: 1 }), RangeError, 'frameBytes must be');
   await refusesLater(connect(7 as never), TypeError, 'path must be the name of a file: got 7');
 });

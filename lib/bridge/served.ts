@@ -5,13 +5,24 @@ import { InvalidHandleError } from '../memory/errors.ts';
 import { type Codec, codec as codecs } from '../queue/codec.ts';
 import type { Queue } from '../queue/queue.ts';
 
-/** A queue for all clients, with the items that came back from some of them. */
+/** An item on its way to a client, and until that has acknowledged it; with its block, if its queue redelivers. */
+export interface Taken<T> {
+  readonly value: T;
+  readonly block: number;
+}
+
+const withoutBlock = <T>(value: T): Taken<T> => ({ value, block: 0 });
+
+/**
+ * A queue for all clients. One that redelivers keeps what a client has taken in its blocks, as this thread's, so that it comes back
+ * also when this thread ends; of another one the items that came back are here until they are in it again.
+ */
 export class ServedQueue<T = unknown> {
   readonly queue: Queue<T>;
   readonly codec: Codec<T>;
   /** Whether items may go into the queue as the bytes that they were received as. */
   readonly takesPacked: boolean;
-  readonly #back: T[] = [];
+  readonly #back: Taken<T>[] = [];
   #servers = 0;
   #returning: AbortController | undefined;
   #waiting = 0; // clients that wait for an item
@@ -30,37 +41,56 @@ export class ServedQueue<T = unknown> {
   }
 
   /** Up to `max` items that are there now; `undefined` when there is none, or somebody waits already. Throws ClosedError. */
-  takeNow(max: number): T[] | undefined {
+  takeNow(max: number): Taken<T>[] | undefined {
     if (this.#back.length > 0) return this.#back.splice(0, max);
     if (this.#waiting > 0) return undefined;
+    if (this.queue.redelivers) return this.queue.holdSome(max);
     try {
-      return this.queue.takeSome(max);
+      return this.queue.takeSome(max)?.map(withoutBlock);
     } catch (error) {
       const { items = [] } = error as { items?: T[] }; // what was taken before an item that cannot be read
       if (items.length === 0) throw error;
-      return items;
+      return items.map(withoutBlock);
     }
   }
 
-  async take(max: number, signal: AbortSignal): Promise<T[]> {
+  async take(max: number, signal: AbortSignal): Promise<Taken<T>[]> {
     this.#waiting++;
     try {
-      return await this.queue.getManyAsync(max, { signal });
+      if (this.queue.redelivers) return await this.queue.holdManyAsync(max, { signal });
+      return (await this.queue.getManyAsync(max, { signal })).map(withoutBlock);
     } catch (error) {
-      this.giveBack((error as { items?: T[] }).items ?? []); // what was taken before an item that cannot be read
+      const { items = [] } = error as { items?: T[] };
+      if (!this.queue.redelivers) this.giveBack(items.map(withoutBlock));
       throw error;
     } finally {
       this.#waiting--;
     }
   }
 
+  /** A client has dealt with them. */
+  done(taken: readonly Taken<T>[]): void {
+    if (this.queue.redelivers) this.queue.acknowledge(taken);
+    else if (taken.length > 0) this.queue.taskDone(taken.length);
+  }
+
   /**
-   * Takes back items that nobody dealt with. They go to the end of the queue, for whoever takes them, be it a thread here;
-   * until there is room, or for ever if the queue is closed, the next client that asks gets them first.
+   * Takes back items that nobody dealt with. Of a queue that redelivers they are the next ones that anybody takes. Otherwise they go
+   * to the end of the queue, for whoever takes them, be it a thread here; until there is room, or for ever if the queue is closed,
+   * the next client that asks gets them first.
    */
-  giveBack(items: readonly T[]): void {
-    this.#back.push(...items);
-    if (this.#servers > 0 && !this.#returning) void this.#return();
+  giveBack(taken: readonly Taken<T>[]): void {
+    if (this.queue.redelivers) this.#redeliver(taken);
+    else this.#back.push(...taken);
+    if (this.#back.length > 0 && this.#servers > 0 && !this.#returning) void this.#return();
+  }
+
+  #redeliver(taken: readonly Taken<T>[]): void {
+    try {
+      this.queue.giveBack(taken);
+    } catch (error) {
+      if (!(error instanceof InvalidHandleError)) throw error;
+    }
   }
 
   /** A server begins to serve it. */
@@ -79,9 +109,9 @@ export class ServedQueue<T = unknown> {
     this.#returning = new AbortController();
     const { signal } = this.#returning;
     while (this.#back.length > 0) {
-      const item = this.#back.shift() as T;
+      const item = this.#back.shift() as Taken<T>;
       try {
-        await this.queue.putAsync(item, { signal });
+        await this.queue.putAsync(item.value, { signal });
         this.queue.taskDone(); // it was put once more than it is to be done
       } catch (error) {
         if (!(error instanceof InvalidHandleError)) this.#back.unshift(item);

@@ -98,11 +98,6 @@ function hostOf(options: ServeOptions): Host {
     greetingTime = GREETING_TIME,
   } = options;
   requirePath(path);
-  for (const [name, queue] of Object.entries(queues)) {
-    if (queue instanceof Queue && queue.redelivers) {
-      throw new TypeError(`queues.${name} must not redeliver: its server does, to other processes`);
-    }
-  }
   requireInteger('frameBytes', frameBytes, 4096, 2 ** 30);
   requireInteger('unacknowledged', unacknowledged, 1, 2 ** 20);
   const served = requireAll('queues', queues, Queue).map(([name, queue]) => [name, ServedQueue.of(queue)] as const);

@@ -11,6 +11,7 @@
  * Get          1. a returned block, the one that was taken first: compare-exchange its state to TAKEN by me
  *              2. none: from the ring, where the compare-exchange of the state says TAKEN by me at once: see ring.ts
  * Acknowledge  one store: TAKEN by me becomes mine, as if I had written it; then it is freed as any block
+ * Give back    1. the block becomes returned, by one store  2. count RETURNS
  * Return       for the supervisor, of a thread that is gone: 1. each block that it had TAKEN becomes returned, by one store
  *              2. count RETURNS: consumers look at the blocks only when that is not what they have seen last
  * Settled      1. the ring is empty  2. no block is taken or returned  3. nothing was put meanwhile
@@ -78,6 +79,13 @@ function firstReturned(q: usize): i32 {
 /** The block is acknowledged: its owner now has it as one that it writes. */
 export function blockAcknowledge(block: usize, owner: i32): void {
   atomic.store<i32>(block, owner << 1, BLOCK_STATE);
+}
+
+/** Gives a block that the caller had taken back: the next may have it. Who waits must look again. */
+export function blockGiveBack(q: usize, block: usize): void {
+  // Publishes: the item, again. By: this store. Seen after: the load in blockTake().
+  atomic.store<i32>(block, RETURNED, BLOCK_STATE);
+  atomic.add<i32>(q, 1, QUEUE_RETURNS);
 }
 
 /** What the thread `owner`, which is gone, had taken comes back: how many. All who wait must look again. */

@@ -69,6 +69,7 @@ export interface Kernel {
   blockFree(block: number): void;
   blockTake(queue: number, serial: number, me: number, taker: number): number;
   blockAcknowledge(block: number, owner: number): void;
+  blockGiveBack(queue: number, block: number): void;
   blockReturn(queue: number, owner: number): number;
   rlock(mutex: number, held: number): number;
   rlockAgain(mutex: number, held: number): number;

@@ -68,7 +68,7 @@ import { Messages } from './messages.ts';
 import { Numbers, Wides, Words } from './numbers.ts';
 import type { Letter, Packed, Payloads, Prompt } from './payload.ts';
 import { Records } from './records.ts';
-import { Deliveries } from './redelivery.ts';
+import { Deliveries, type Held } from './redelivery.ts';
 import { type QueueWritableOptions, readableOf, readableStreamOf, writableOf, writableStreamOf } from './streams.ts';
 import { Struct, type View } from './struct.ts';
 
@@ -354,6 +354,53 @@ export class Queue<T = unknown> extends SharedObject {
     return this.#takeMany(items, max) === true ? items : undefined;
   }
 
+  /** @internal As `takeSome`, of a queue that redelivers, for others: `acknowledge` and `giveBack` say what became of it. */
+  holdSome(max: number): Held<T>[] | undefined {
+    if (this.#parker.hasWaiters(this.#getters)) return undefined;
+    const held = this.#hold(max);
+    return held === AGAIN || held === ENDED ? undefined : held;
+  }
+
+  /** @internal As that, and waits. Rejects as `getManyAsync`. */
+  async holdManyAsync(max: number, options?: AsyncWaitOptions): Promise<Held<T>[]> {
+    const attempt = () => this.#hold(max);
+    const held = await this.#parker.wait<Held<T>[] | typeof ENDED>({ ...this.#reading(), attempt }, options);
+    if (held === ENDED) throw this.#refused(CLOSED);
+    return held;
+  }
+
+  #hold(max: number): Held<T>[] | typeof AGAIN | typeof ENDED {
+    const deliveries = this.#deliveries as Deliveries<T>; // the caller knows
+    const before = deliveries.mine;
+    const items: T[] = [];
+    let said: true | typeof AGAIN | typeof ENDED;
+    try {
+      said = this.#takeMany(items, max);
+    } catch (error) {
+      const blocks = deliveries.detach(before);
+      const held = blocks.map((block, i) => ({ value: items[i] as T, block }));
+      this.acknowledge(held.slice(items.length)); // nobody will ever be able to read it
+      this.giveBack(held.slice(0, items.length));
+      throw error;
+    }
+    const blocks = deliveries.detach(before);
+    return said === true ? items.map((value, i) => ({ value, block: blocks[i] as number })) : said;
+  }
+
+  /** @internal Says that items which are held are dealt with. */
+  acknowledge(held: readonly Held<T>[]): void {
+    this.region.check(this);
+    for (const { block } of held) this.#deliveries?.release(block);
+    this.#settled();
+  }
+
+  /** @internal Gives back items which are held. */
+  giveBack(held: readonly Held<T>[]): void {
+    this.region.check(this);
+    for (const { block } of held) this.#deliveries?.giveBack(block);
+    for (let i = 0; i < held.length && this.#kernel.waiting(this.#getters); i++) this.#parker.wake(this.#getters);
+  }
+
   #takeMany(items: T[], max: number): true | typeof AGAIN | typeof ENDED {
     try {
       while (items.length < max) {
@@ -602,8 +649,12 @@ export class Queue<T = unknown> extends SharedObject {
       );
     }
     deliveries.acknowledge(n);
-    // whoever acknowledges the last one of all sees both
-    if (mine > n || this.#kernel.ringSize(this.offset) > 0) return;
+    if (mine === n) this.#settled();
+  }
+
+  /** Whoever acknowledges the last item of all sees both, and wakes those who wait for that. */
+  #settled(): void {
+    if (this.#kernel.ringSize(this.offset) > 0) return;
     for (const set of [this.offset + QUEUE_JOINERS, this.#getters]) {
       if (this.#kernel.waiting(set) && (set !== this.#getters || this.closed)) this.#parker.wakeAll(set);
     }

@@ -16,6 +16,12 @@ import type { Place, Region } from '../memory/region.ts';
 import type { Codec } from './codec.ts';
 import { Messages } from './messages.ts';
 
+/** An item that was taken for somebody else, with its block, in place of this thread's `taskDone`. */
+export interface Held<T> {
+  readonly value: T;
+  readonly block: number;
+}
+
 /** Blocks that this thread has taken and not acknowledged, in the order in which it took them, by region and the queue's serial. */
 const taken = new WeakMap<Region, Map<number, number[]>>();
 
@@ -70,10 +76,23 @@ export class Deliveries<T> extends Messages<T> {
 
   /** Acknowledges the `n` items that this thread took first. */
   acknowledge(n: number): void {
-    for (const block of this.#mine.splice(0, n)) {
-      this.#kernel.blockAcknowledge(block, this.#owner);
-      this.drop(block);
-    }
+    for (const block of this.#mine.splice(0, n)) this.release(block);
+  }
+
+  /** Of what this thread took last, all but the first `left`: it is no longer this thread's to acknowledge. */
+  detach(left: number): number[] {
+    return this.#mine.splice(left);
+  }
+
+  /** Acknowledges an item that was detached. */
+  release(block: number): void {
+    this.#kernel.blockAcknowledge(block, this.#owner);
+    this.drop(block);
+  }
+
+  /** Gives back an item that was detached: it comes before newer ones. */
+  giveBack(block: number): void {
+    this.#kernel.blockGiveBack(this.#place.offset, block);
   }
 
   /** Whether somebody has taken an item and not acknowledged it, or one has come back. */

@@ -1,3 +1,4 @@
+import { serve } from '../../lib/bridge/socket.ts';
 import type { Region } from '../../lib/memory/region.ts';
 import type { Queue } from '../../lib/queue/queue.ts';
 import type { Barrier } from '../../lib/sync/barrier.ts';
@@ -157,4 +158,15 @@ export function holdAndEnd({ queue }: { queue: Queue<number> }): number {
 export function exitInside({ mutex }: { mutex: Mutex }): never {
   mutex.lock();
   process.exit();
+}
+
+/** Serves a queue to other processes. */
+export async function serveQueue({
+  queue,
+  path,
+  gate,
+}: Pick<Shift, 'queue' | 'gate'> & { path: string }): Promise<void> {
+  await serve({ path, queues: { jobs: queue } });
+  Atomics.add(gate, ENTERED, 1);
+  await new Promise(() => {}); // the server keeps the thread alive
 }
