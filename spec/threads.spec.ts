@@ -3,7 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TaskError, ThreadDiedError } from '../lib/memory/errors.ts';
 import { Region } from '../lib/memory/region.ts';
-import { closePools, newPool, reasonOf } from './kit/pools.ts';
+import { child, closePools, newPool, reasonOf } from './kit/pools.ts';
 import { ENTERED, newGate, OPEN } from './kit/tasks.ts';
 import { until } from './kit/until.ts';
 
@@ -161,6 +161,23 @@ test('an abort right before close leaves no thread behind', async () => {
     assert.is(await aborted, aborter.signal.reason);
     assert.is(pool.stats().threads, 0);
   }
+});
+
+/** Its functions enter a gate and stay; the second is in a call that a termination waits for. */
+const STUBBORN = `data:text/javascript,
+  import { pbkdf2Sync } from 'node:crypto';
+  export function spin(gate) { Atomics.add(gate, 0, 1); for (;;); }
+  export function derive(gate) { Atomics.add(gate, 0, 1); pbkdf2Sync('a', 'b', 2000000, 64, 'sha512'); }`;
+
+test('close settles when one thread ends long after the other, and piscina would have started new ones meanwhile', async () => {
+  const { code, stdout, stderr } = await child(`
+    const pool = new Pool(${JSON.stringify(STUBBORN)}, { threads: 2 });
+    const gate = new Int32Array(new SharedArrayBuffer(4));
+    const running = Promise.allSettled(['spin', 'derive'].map((name) => pool.run(gate, { name })));
+    while (Atomics.load(gate, 0) < 2) await new Promise((resolve) => setTimeout(resolve, 1));
+    await pool.close({ timeout: 0 });
+    console.log((await running).map(({ reason }) => reason.code).join(), pool.stats().threads);`);
+  assert.equal([code, stdout, stderr], [0, 'ERR_THREAD_DIED,ERR_THREAD_DIED 0\n', '']);
 });
 
 test.run();

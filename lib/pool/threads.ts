@@ -88,6 +88,7 @@ export class Threads {
   readonly #witness: Witness;
   /** Each thread, until it has exited. */
   readonly #exits = new Map<Worker, Promise<void>>();
+  #ending = false;
 
   constructor(options: PiscinaOptions, witness: Witness) {
     this.#witness = witness;
@@ -127,20 +128,21 @@ export class Threads {
 
   /**
    * Terminates all of them. More than one round, since piscina replaces a thread that was terminated before and exits only
-   * now.
+   * now. A round waits for those that it has terminated and for no others: nothing ends a thread that came meanwhile, and idle
+   * ones do not keep the process running.
    */
   async end(): Promise<void> {
+    this.#ending = true;
     while (this.piscina.threads.length > 0 || this.#exits.size > 0) {
-      const destroyed = this.piscina.destroy();
-      // Whoever waits for the end of a thread must not be left by the event loop, however that thread came to its end.
-      for (const worker of this.#exits.keys()) worker.ref();
-      await destroyed;
-      await Promise.all(this.#exits.values());
+      const exits = [...this.#exits.values()];
+      await this.piscina.destroy();
+      await Promise.all(exits);
     }
   }
 
   /** piscina stops to replace threads once one died while it started, and would leave the queue waiting. */
   #giveUpIfNoneStarts(): void {
+    if (this.#ending) return; // A second `destroy` would make piscina replace what the first one ends.
     if (this.piscina.threads.length === 0 && this.#witness.isWanted()) void this.piscina.destroy();
   }
 }
