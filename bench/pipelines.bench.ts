@@ -1,13 +1,15 @@
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';
 import { departed, flight, flights } from '../examples/flights.worker.ts';
-import { pipeline } from '../lib/index.ts';
-import type { Timed } from './pipelines.jobs.ts';
+import { codec, Pool, pipeline, Region } from '../lib/index.ts';
+import type * as Jobs from './pipelines.jobs.ts';
+import { type City, located, type Timed, town } from './pipelines.jobs.ts';
 import type { Rival, Scenario } from './scenario.ts';
 
 const module = new URL('./pipelines.jobs.js', import.meta.url);
 const FLIGHTS = 1_000_000; // a quarter if quick
-const CITIES = 20_000;
+const CITIES = 60_000; // a third if quick
 const TASKS = 5_000;
 const IN_FLIGHT = 256;
 
@@ -28,12 +30,59 @@ function pipelined(name: string, run: (quick: boolean) => Promise<Timed>): Rival
   };
 }
 
+const citiesOf = (quick: boolean): number => (quick ? CITIES / 3 : CITIES);
+
 const cities = (threads: number): Rival =>
-  pipelined(`pipeline, ${threads} ${threads === 1 ? 'thread' : 'threads'} at the work`, () =>
-    pipeline({ module, name: 'cities', args: [CITIES] })
-      .map(module, 'locate', { threads })
-      .to<Timed>({ module, name: 'timed' }),
+  pipelined(`pipeline, ${threads} ${threads === 1 ? 'thread' : 'threads'} at the work`, (quick) =>
+    pipeline<City>({ module, name: 'cities', args: [citiesOf(quick)] }, { codec: town })
+      .map(module, 'locate', { codec: located, threads, views: true })
+      .to<Timed>({ module, name: 'timed' }, { views: true }),
   );
+
+/** The same work in a thread of its own each round, as new as those of a pipeline, and without one. */
+function alone(): Rival {
+  let pool: Pool<typeof Jobs> | undefined;
+  const timed = pipelined('one plain thread', async (quick) => {
+    if (!pool) throw new Error('it has not started');
+    return pool.spawn('alone', citiesOf(quick)).join();
+  });
+  return {
+    ...timed,
+    start(effort) {
+      pool = new Pool<typeof Jobs>(module, { threads: 1 });
+      return timed.start(effort);
+    },
+    async stop() {
+      await pool?.close();
+    },
+  };
+}
+
+const LUMP = 40_000; // bytes
+const FEW = 8; // records that may wait in each of two queues
+
+/** How much more memory of its region a pipeline had in use than at its first record, while its sink was slow. */
+function slowly(name: string, bytes: number, count: number, capacity?: number): Rival {
+  return {
+    name,
+    start() {},
+    async round() {
+      const region = new Region();
+      const line = pipeline<Uint8Array>(
+        { module, name: 'lumps', args: [bytes, count] },
+        { region, capacity, codec: codec.bytes },
+      ).map(module, 'same', { capacity, codec: codec.bytes });
+      let [first, most, came] = [0, 0, 0];
+      for await (const _ of line) {
+        if (came === 0) first = region.used;
+        most = Math.max(most, region.used);
+        if (++came % (count / 100) === 0) await setTimeout(1);
+      }
+      return (most - first) / 1024;
+    },
+    stop() {},
+  };
+}
 
 /** piscina with a message for each record. */
 function posted(): Rival {
@@ -90,14 +139,35 @@ const tiny: Scenario = {
 
 const heavy: Scenario = {
   name: 'cities through a pipeline: a second thread nearly doubles it',
-  how: `${CITIES.toLocaleString('en')} records, some tens of microseconds of work for each, in order`,
+  how: `${CITIES.toLocaleString('en')} records (a third if quick), some twenty microseconds of work for each, in order`,
   unit: 'thousand records/s',
   better: 'more',
   threads: 4,
   rounds: 5,
   compare: true,
-  rivals: [cities(2), cities(1)],
+  rivals: [cities(2), cities(1), alone()],
+};
+
+const flat: Scenario = {
+  name: 'a slow sink: memory is flat',
+  how: 'the most memory of its region that a pipeline of two queues had in use, less what it had at its first record, while its sink was slower than its source',
+  unit: 'KiB',
+  better: 'less',
+  threads: 3,
+  rounds: 3,
+  compare: false,
+  rivals: [
+    slowly('records of 16 bytes', 16, 50_000),
+    slowly('records of 40 KB', LUMP, 500, FEW),
+    {
+      name: 'capacity × message for each queue, of 40 KB',
+      reference: true,
+      start() {},
+      round: () => (2 * FEW * LUMP) / 1024,
+      stop() {},
+    },
+  ],
 };
 
 /** The scenarios of pipelines. */
-export const pipelines: readonly Scenario[] = [tiny, heavy];
+export const pipelines: readonly Scenario[] = [tiny, heavy, flat];

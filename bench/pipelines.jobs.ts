@@ -1,7 +1,9 @@
-import { read as all, locate } from '../examples/cities.worker.ts';
+import { read as all, locate, located } from '../examples/cities.worker.ts';
 import { type Departure, departure, type Flight, flights } from '../examples/flights.worker.ts';
+import type { Located } from '../examples/tally.ts';
+import { codec, type Struct } from '../lib/index.ts';
 
-export { departure, locate };
+export { departure, locate, located };
 
 /** The flights, again and again, until there were `count`. */
 export function* fly(count: number): Generator<Flight> {
@@ -9,10 +11,42 @@ export function* fly(count: number): Generator<Flight> {
   for (let i = 0; i < count; i++) yield all[i % all.length] as Flight;
 }
 
-/** The records of the cities file up to `count`. */
-export function cities(count: number): unknown[] {
-  return all().slice(0, count);
+/** What the work wants to know of a city. */
+export interface City {
+  readonly name: string;
+  readonly country: string;
+  readonly lat: string;
+  readonly lng: string;
 }
+
+export const town: Struct<City> = codec.struct({
+  name: codec.string(100),
+  country: codec.string(2),
+  lat: codec.string(10),
+  lng: codec.string(10),
+});
+
+/** The records of the cities file up to `count`. */
+export function cities(count: number): City[] {
+  return (all() as City[]).slice(0, count).map(({ name, country, lat, lng }) => ({ name, country, lat, lng }));
+}
+
+/** The work on all of them in this thread. */
+export function alone(count: number): Timed {
+  const records = cities(count);
+  function* work(): Generator<Located> {
+    for (const city of records) yield locate(city);
+  }
+  return timed(work());
+}
+
+/** The same bytes again and again. */
+export function* lumps(bytes: number, count: number): Generator<Uint8Array> {
+  const one = new Uint8Array(bytes);
+  for (let i = 0; i < count; i++) yield one;
+}
+
+export const same = (lump: Uint8Array): Uint8Array => lump;
 
 /** How many records came, and the milliseconds from the first one to the last. */
 export interface Timed {

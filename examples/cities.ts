@@ -6,7 +6,7 @@ import { Presets, SingleBar } from 'cli-progress';
 import { codec, Pool, pipeline, Queue, type WorkerModule } from '../lib/index.ts';
 import { capitals } from './capitals.ts';
 import type * as Stages from './cities.worker.ts';
-import type { Outcome } from './cities.worker.ts';
+import { located, type Outcome } from './cities.worker.ts';
 import type { Answer } from './tally.ts';
 
 const CORES = availableParallelism();
@@ -31,6 +31,7 @@ try {
 /** One thread reads, as many as there are cores locate, one counts. No queue between them holds more than 1,024 cities. */
 async function inThreads(progress: Queue<number>): Promise<Outcome> {
   const line = pipeline({ module: work, name: 'read' }, { interval: 20 }).map(work, 'locate', {
+    codec: located,
     threads: LOCATORS,
     ordered: false,
     errors: 'skip',

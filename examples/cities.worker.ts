@@ -1,7 +1,7 @@
 // The stages of the pipeline, each in threads of its own, and the same work in one.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import type { Queue } from '../lib/index.ts';
+import { codec, type Queue, type Struct } from '../lib/index.ts';
 import type { Point } from './capitals.ts';
 import { geohash, nearestCapital } from './geo.ts';
 import { type Answer, type Located, Tally } from './tally.ts';
@@ -15,6 +15,14 @@ export interface Outcome extends Answer {
   /** Records that are no cities. */
   readonly rejected: number;
 }
+
+/** How what the stage gives lies in memory on its way. What stands in the file may be anything, and is sent as it is. */
+export const located: Struct<Located> = codec.struct({
+  city: codec.string(104),
+  geohash: codec.string(9),
+  capital: codec.string(24),
+  metres: 'u32',
+});
 
 /** The source: what stands in the file. */
 export function read(): unknown[] {

@@ -4,6 +4,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { StageError, ThreadDiedError, TimeoutError } from '../lib/memory/errors.ts';
+import { Region } from '../lib/memory/region.ts';
 import type { WorkerModule } from '../lib/pipeline/options.ts';
 import { pipeline } from '../lib/pipeline/pipeline.ts';
 import { codec } from '../lib/queue/codec.ts';
@@ -188,6 +189,35 @@ test('the source is read no further than the queues have room, while the sink is
   // two lines of 8; a message each in the hands of the source, the stage and the loop
   assert.ok(most <= 8 + 8 + 3, `the source was ${most} records ahead`);
   assert.ok(most >= 8, `the source was only ${most} records ahead`);
+});
+
+test('while a sink is slow the memory of the region stays what it was, and with large records within capacity × message', async () => {
+  const region = new Region({ bytes: 2 ** 26 });
+  const empty = region.used;
+  for (const [bytes, count, capacity] of [
+    [16, 20_000, 8192],
+    [40_000, 200, 8],
+  ] as const) {
+    const source = { module: work, name: 'lumps', args: [bytes, count] };
+    const line = pipeline<Uint8Array>(source, { region, capacity, codec: codec.bytes }).map(work, 'same', {
+      capacity,
+      codec: codec.bytes,
+    });
+    let first = 0;
+    let most = 0;
+    let came = 0;
+    for await (const _ of line) {
+      if (came++ === 0) first = region.used;
+      most = Math.max(most, region.used);
+      if (came % Math.ceil(count / 100) === 0) for (let turns = 0; turns < 5; turns++) await turn();
+    }
+    assert.is(came, count);
+    const lines = 2;
+    if (bytes === 16) assert.is(most, first, 'small records need no more than what was there from the start');
+    else assert.ok(most - empty <= lines * (capacity + 16 + 1) * (bytes + 16_384), `${most - empty} bytes in use`);
+    assert.ok(most - first <= lines * capacity * bytes, `${most - first} bytes more than at the first record`);
+    assert.is(region.used, empty);
+  }
 });
 
 test('whoever leaves the loop stops everything, and the source is closed', async () => {

@@ -16,7 +16,7 @@ const TICKET = 20; // u32
 const HEADER = 24;
 const LEAST_BYTES = 4096;
 const KEPT = 16; // chunks, of so many bytes at the most
-const KEPT_BYTES = 16 * 1024;
+const KEPT_BYTES = 64 * 1024;
 
 /** Memory of messages that were read to their end, for the next ones. */
 const spare: Chunk[] = [];
@@ -118,7 +118,7 @@ export class Packer {
     const message = this.#into;
     message.length = this.bytes;
     message.bytes.writeUInt32LE(this.count, COUNT);
-    this.#into = chunkOf(message.bytes.length);
+    this.#into = chunkOf(message.length); // the next one will have about as much
     this.count = 0;
     this.bytes = HEADER;
     return message;

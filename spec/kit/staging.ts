@@ -202,3 +202,9 @@ export function* manyTrades(n: number): Generator<Trade> {
 export function* manyUnfit(n: number): Generator<unknown> {
   for (let id = 0; id < n; id++) yield unfitLength(id);
 }
+
+/** The same bytes again and again. */
+export function* lumps(bytes: number, count: number): Generator<Uint8Array> {
+  const one = new Uint8Array(bytes);
+  for (let i = 0; i < count; i++) yield one;
+}
