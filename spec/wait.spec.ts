@@ -323,9 +323,11 @@ test('the process stays alive while a promise is pending, and ends when it is se
 test('the process ends as soon as the last promise was aborted or timed out', async () => {
   const ended = await child(`${prologue}
     const stop = new AbortController();
-    setTimeout(() => stop.abort(), 50).unref();
     queue.getAsync({ signal: stop.signal }).catch(({ name }) => console.log(name));
-    mutex.lockAsync({ timeout: 20 }).catch(({ name }) => console.log(name));
+    mutex.lockAsync({ timeout: 20 }).catch(({ name }) => {
+      console.log(name);
+      stop.abort();
+    });
     process.on('exit', () => console.log('end'));`);
   assert.equal(ended, { code: 0, stdout: 'TimeoutError\nAbortError\nend\n', stderr: '' });
 });
