@@ -19,28 +19,28 @@ const fractions: Scenario = {
   ],
 };
 
-/** Messages of `bytes` bytes, in a queue whose blocks hold the small ones and chain pieces for the large ones. */
+/** Messages of `bytes` bytes, in a queue whose blocks hold the small ones; the large ones lie behind them. */
 function bytes(title: string, bytes: number, capacity: number): Scenario {
+  const long = bytes > 10_000;
+  const blocks = long ? {} : { blockBytes: bytes + 16 };
   const scaled = (rival: Rival): Rival => ({ ...rival, round: async () => (await rival.round()) * bytes });
+  const onQueue = (name: string, producer: string, consumer: string): Rival => {
+    const queue = () => share(new Queue({ capacity, codec: codec.bytes, ...blocks }));
+    return scaled(onCrew(name, { jobs: () => pair(producer, consumer, { queue: queue(), bytes }) }));
+  };
   return {
     ...common,
     name: `queue of ${title}: shared memory beats the copies that postMessage makes`,
-    how: `one producer thread sends Uint8Arrays of ${title}, one consumer thread takes them and looks at both ends of each`,
+    how:
+      `one producer thread sends Uint8Arrays of ${title}, one consumer thread takes them and looks at both ends of each; ` +
+      'reserve and receive copy the bytes in, and read them where they lie',
     unit: 'MB/s',
     scaling: { curve: 'queue of bytes', axis: 'bytes of a message', x: bytes },
     rivals: [
-      scaled(
-        onCrew('ringfence Queue', {
-          jobs: () => {
-            const queue = new Queue({ capacity, codec: codec.bytes, blockBytes: bytes + 16 });
-            return pair('putBytes', 'getBytes', { queue: share(queue), bytes });
-          },
-        }),
-      ),
+      onQueue('ringfence Queue', 'putBytes', 'getBytes'),
+      ...(long ? [onQueue('ringfence reserve, receive', 'lendBytes', 'receiveLent')] : []),
       scaled(onCrew('postMessage', { jobs: () => channel('postBytes', 'receiveBytes', { bytes }) })),
-      ...(bytes > 10_000
-        ? [reference(native('memcpy, C++', ({ roundMs }) => ['copy', `${bytes}`, `${roundMs}`]))]
-        : []),
+      ...(long ? [reference(native('memcpy, C++', ({ roundMs }) => ['copy', `${bytes}`, `${roundMs}`]))] : []),
     ],
   };
 }

@@ -198,6 +198,29 @@ export function getBytes({ queue: shared, bytes }: Bytes<Shared<Queue<Uint8Array
   };
 }
 
+export function lendBytes({ queue: shared, bytes }: Bytes<Shared<Queue<Uint8Array>>>): Body {
+  const queue = attach(shared);
+  const message = new Uint8Array(bytes);
+  return (n) => {
+    for (let i = 0; i < n; i++) {
+      const reservation = queue.reserve(bytes);
+      reservation.bytes.set(stamp(message, i));
+      queue.commit(reservation);
+    }
+  };
+}
+
+export function receiveLent({ queue: shared, bytes }: Bytes<Shared<Queue<Uint8Array>>>): Body {
+  const queue = attach(shared);
+  return (n) => {
+    for (let i = 0; i < n; i++) {
+      const message = queue.receive();
+      checkStamp(message.bytes, i, bytes);
+      message.release();
+    }
+  };
+}
+
 interface BytesByPort {
   readonly port: MessagePort;
   readonly bytes: number;

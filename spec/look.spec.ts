@@ -68,7 +68,7 @@ test('locks and queues are shown with their names and all their figures', () => 
       offset: queue.offset,
       bytes: 0,
       waiters: [],
-      waitersTo: { get: [], put: [], join: [] },
+      waitersTo: { get: [], put: [], join: [], reserve: [] },
       size: 1,
       capacity: 5,
       put: 4,
@@ -137,7 +137,7 @@ test('threads that get, put and join are told apart, and so are threads and prom
   const { threads, queues } = region.inspect();
   const shown = queues.find(({ offset }) => offset === full.offset);
   assert.equal(shown?.waiters, [region.slot]);
-  assert.equal(shown?.waitersTo, { get: [], put: [region.slot], join: [region.slot] });
+  assert.equal(shown?.waitersTo, { get: [], put: [region.slot], join: [region.slot], reserve: [] });
   const mine = threads.find(({ slot }) => slot === region.slot)?.waits ?? [];
   const promise = { kind: 'queue', name: '', offset: full.offset, blocking: false };
   assert.equal(mine, [

@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { FREE, HELD, NO_PIECE, PIECES_MOVE, REGION_TABLE_AT, UNIT, USED } from '../lib/kernel/layout.ts';
+import { FREE, HELD, NO_PIECE, PIECES_MOVE, REGION_HIGH, REGION_TABLE_AT, UNIT, USED } from '../lib/kernel/layout.ts';
 import type { Region } from '../lib/memory/region.ts';
 import { newRegion, type Piece, pieces } from './kit/regions.ts';
 
@@ -67,6 +67,29 @@ test('a claim passes free pieces that are too short and leaves them as they are'
   kernel.pieceFree(units[2] ?? -1);
   assert.is(kernel.pieceClaim(3, OTHER, 1), 6);
   assert.equal(shapes(region).slice(0, 5), ['2 free', '1 used', '2 free', '1 used', '3 held']);
+});
+
+test('a piece is claimed again at its unit, if it is free, and as long as needed or up to a quarter more', () => {
+  const region = newRegion();
+  const { kernel } = region;
+  const [, unit = 0] = claimAll(region, [1, 8, 1]);
+  assert.not.ok(kernel.pieceClaimAt(unit, 8, OTHER), 'it is used');
+  kernel.pieceFree(unit);
+  for (const [at, units] of [
+    [unit, 9],
+    [unit, 6],
+    [unit + 1, 7],
+    [unit - 1, 1],
+  ] as const) {
+    assert.not.ok(kernel.pieceClaimAt(at, units, OTHER), `${units} units at ${at - unit} behind it`);
+  }
+  region.i32[REGION_HIGH >> 2] = 0; // as if it had been joined to others and never used
+  assert.ok(kernel.pieceClaimAt(unit, 7, OTHER));
+  assert.is(region.i32[REGION_HIGH >> 2], unit + 8, 'whoever wants it zeroed later must know');
+  assert.equal(pieces(region)[1], { unit, units: 8, state: HELD + OTHER });
+  assert.not.ok(kernel.pieceClaimAt(unit, 8, region.slot), 'it is held');
+  assert.is(kernel.pieceBury(OTHER), 1);
+  assert.ok(kernel.pieceClaimAt(unit, 8, region.slot));
 });
 
 test('a full region gives -1, and everything again once its pieces are free', () => {

@@ -10,7 +10,8 @@ import {
 } from '../lib/memory/errors.ts';
 import { Region } from '../lib/memory/region.ts';
 import { codec } from '../lib/queue/codec.ts';
-import { Queue, type QueueOptions } from '../lib/queue/queue.ts';
+import type { QueueOptions } from '../lib/queue/create.ts';
+import { Queue } from '../lib/queue/queue.ts';
 import { Mutex } from '../lib/sync/mutex.ts';
 import { crew } from './kit/crew.ts';
 import { reasonOf } from './kit/pools.ts';

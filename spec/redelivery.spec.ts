@@ -4,7 +4,8 @@ import { QUEUE_RETURNS, QUEUE_RETURNS_SEEN, REGION_THREADS_AT, TAKEN, THREAD_BYT
 import { ClosedError, TimeoutError } from '../lib/memory/errors.ts';
 import { Region } from '../lib/memory/region.ts';
 import { codec } from '../lib/queue/codec.ts';
-import { Queue, type QueueOptions } from '../lib/queue/queue.ts';
+import type { QueueOptions } from '../lib/queue/create.ts';
+import { Queue } from '../lib/queue/queue.ts';
 import { selectAsync } from '../lib/queue/select.ts';
 import { ENTERED, newGate, OPEN } from './kit/tasks.ts';
 import { until } from './kit/until.ts';

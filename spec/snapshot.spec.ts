@@ -60,7 +60,7 @@ const snapshot: RegionSnapshot = {
       offset: 640,
       bytes: 1280,
       waiters: [10],
-      waitersTo: { get: [10], put: [], join: [] },
+      waitersTo: { get: [10], put: [], join: [], reserve: [] },
       size: 3,
       capacity: 1000,
       put: 10,

@@ -69,7 +69,7 @@ export const OBJECT_HEADER = 64;
 
 export const KIND_REGION = 1;
 export const KIND_ARRAY = 2;
-export const KIND_LONG = 3; // the rest of a message that is longer than a block
+export const KIND_LONG = 3; // a message that is longer than a block, or a part of it
 export const KIND_MUTEX = 4;
 export const KIND_QUEUE = 5;
 export const KIND_RLOCK = 6;
@@ -92,10 +92,10 @@ export const OWNER_DIED = -3; // its owner died, and nobody has recovered it yet
 export const SKIPPED = -4; // nothing taken yet, but places were freed, and a producer waits: wake it, and try again
 export const HAND = 16; // + slot: done, and that thread must be woken, since what it waits for is its own now
 
-// Long message: the header of each piece behind the first block
+// Long message: the header of each of its pieces
 export const LONG_NEXT = 8; // address of the next piece, or 0
 export const LONG_LENGTH = 12; // bytes of the message in this piece
-export const LONG_BLOCK = 16; // address of that first block: whoever owns it owns this piece
+export const LONG_BLOCK = 16; // address of its block: whoever owns that owns this piece
 
 // Mutex
 export const MUTEX_WORD = 8; // on the header's line, so that a lock touches one line
@@ -252,7 +252,8 @@ export const QUEUE_BEREFT = 396; // 1 + the thread whose death found items taken
 export const QUEUE_GETTERS = 448; // wait set: consumers of an empty queue
 export const QUEUE_PUTTERS = 512; // wait set: producers of a full one
 export const QUEUE_JOINERS = 576; // wait set: threads in join()
-export const QUEUE_SLOTS = 640;
+export const QUEUE_RESERVERS = 640; // wait set: threads that want memory for a reservation
+export const QUEUE_SLOTS = 704;
 
 // Slot of a ring: a word of 64 bits, see ring.ts
 export const SLOT_SHIFT = 3; // 8 bytes, and those of a record behind them
@@ -263,11 +264,13 @@ export const NO_CLAIM = -1; // no position
 
 // Block: bytes that a sender owns until it publishes them
 export const BLOCK_STATE = 0; // BLOCK_FREE, (slot + 1) << 1 of its owner, or position | 1 when sent
-export const BLOCK_REST = 4; // address of the piece with the rest of a long message, or 0
+export const BLOCK_REST = 4; // address of the first piece of a long message; else 0, or minus that of the last one, as a hint
 export const BLOCK_LENGTH = 8; // bytes of the message
 export const BLOCK_ORDER = 12; // at which position it was taken last
 export const BLOCK_DATA = 16;
 export const BLOCK_FREE = 0;
+export const PUTTERS_WAIT = 1; // bits of what is said when a block was given back
+export const RESERVERS_WAIT = 2;
 export const TAKEN = 0x800; // beside an owner: it took the item and has not acknowledged it; without: it came back
 export const NO_BLOCK = -1; // what a claim says when none is free
 export const SPARE_BLOCKS = 16; // beside the capacity: for those who encode or decode just now

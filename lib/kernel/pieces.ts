@@ -10,6 +10,7 @@
  *         4. cut the rest off: write its word as HELD, shorten mine, then free it
  *         5. zero what was in use before, if asked
  *         A piece that is HELD may be one of which the rest comes back in a moment, so "none" is not the last word then.
+ * Again   claim the piece at a unit that is known from before, if it is free and about as long as needed: one compare-exchange
  * Seal    one store: HELD to USED
  * Free    one compare-exchange: USED to FREE
  * Bury    for the supervisor, of a thread that is gone: what it HELD goes free, cleared of words that it had begun to write
@@ -55,6 +56,16 @@ export function pieceClaim(units: i32, slot: i32, zeroed: bool): i32 {
 /** Claims the first free piece, whatever its length, up to `most` units: its first unit, NO_PIECE or PIECES_MOVE. For what may lie in parts. */
 export function pieceClaimPart(most: i32, slot: i32): i32 {
   return claim(1, most, slot, false);
+}
+
+/** Claims the piece at `unit`, if one begins there that is free and has so many units, or up to a quarter more: whether it did. */
+export function pieceClaimAt(unit: i32, units: i32, slot: i32): bool {
+  const seen = atomic.load<i64>(tag(unit));
+  const more = <i32>seen - units;
+  if (stateOf(seen) !== FREE || more < 0 || more > units >> 2) return false;
+  if (atomic.cmpxchg<i64>(tag(unit), seen, word(HELD + slot, <i32>seen)) !== seen) return false;
+  use(unit, <i32>seen, false); // a claim that failed may have joined what was never in use to it
+  return true;
 }
 
 function claim(least: i32, most: i32, slot: i32, zeroed: bool): i32 {

@@ -8,6 +8,7 @@ import { readFileSync } from 'node:fs';
 export interface Kernel {
   pieceClaim(units: number, slot: number, zeroed: number): number;
   pieceClaimPart(most: number, slot: number): number;
+  pieceClaimAt(unit: number, units: number, slot: number): number;
   pieceAt(unit: number): number;
   pieceSeal(unit: number): void;
   pieceFree(unit: number): number;
@@ -67,6 +68,7 @@ export interface Kernel {
   blockClaim(queue: number, serial: number, owner: number, from: number): number;
   blockAt(queue: number, index: number): number;
   blockFree(block: number): void;
+  blockGive(queue: number, block: number): number;
   blockTake(queue: number, serial: number, me: number, taker: number): number;
   blockAcknowledge(block: number, owner: number): void;
   blockGiveBack(queue: number, block: number): void;

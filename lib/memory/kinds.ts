@@ -38,6 +38,7 @@ import {
   QUEUE_LIMIT,
   QUEUE_PUTTERS,
   QUEUE_REDELIVERS,
+  QUEUE_RESERVERS,
   RW_DRAINING,
   RW_READERS,
   RW_SLOTS,
@@ -136,8 +137,8 @@ export const KINDS: Readonly<Record<number, Kind>> = {
   [KIND_VALUE]: { word: 'value', sets: [], wants: [] },
   [KIND_QUEUE]: {
     word: 'queue',
-    sets: [QUEUE_GETTERS, QUEUE_PUTTERS, QUEUE_JOINERS],
-    wants: ['get', 'put', 'join'],
+    sets: [QUEUE_GETTERS, QUEUE_PUTTERS, QUEUE_JOINERS, QUEUE_RESERVERS],
+    wants: ['get', 'put', 'join', 'reserve'],
     details: queueDetails,
   },
   [KIND_PIPE]: { word: 'connection', sets: [], wants: [], bury: leaveEnd },

@@ -20,6 +20,7 @@ import {
   OBJECT_SERIAL,
   PIECES_MOVE,
   QUEUE_PUTTERS,
+  QUEUE_RESERVERS,
   REGION_BYTES,
   REGION_ID,
   REGION_MAGIC,
@@ -291,18 +292,18 @@ export class Region {
       unit = found === AGAIN ? NO_PIECE : found;
     }
     // others may have found the region full while this thread held a piece of which it needed a part
-    if (unit >= 0 && this.kernel.spaceWanted()) this.#wakePutters();
+    if (unit >= 0 && this.kernel.spaceWanted()) this.#wakeProducers();
     return unit;
   }
 
   /** @internal Gives a piece back, and wakes the producers if one waits for space. */
   release(unit: number): void {
-    if (this.kernel.pieceFree(unit) && this.kernel.spaceWanted()) this.#wakePutters();
+    if (this.kernel.pieceFree(unit) && this.kernel.spaceWanted()) this.#wakeProducers();
   }
 
-  #wakePutters(): void {
+  #wakeProducers(): void {
     for (const { offset, kind } of this.#objects()) {
-      if (kind === KIND_QUEUE) this.parker.wakeAll(offset + QUEUE_PUTTERS);
+      if (kind === KIND_QUEUE) for (const set of [QUEUE_PUTTERS, QUEUE_RESERVERS]) this.parker.wakeAll(offset + set);
     }
   }
 
@@ -313,23 +314,39 @@ export class Region {
 
   /** @internal Bytes that a long message could have now; each part of it has a header. */
   get roomNow(): number {
-    return this.#room((state) => state === FREE);
+    return sum(this.#stretches((state) => state === FREE));
   }
 
   /** @internal Bytes that it could have if all other messages were gone, and who builds something just now gave up. */
   get roomForMessages(): number {
-    return this.#room((state, unit) => state !== USED || this.#kindAt(this.kernel.pieceAt(unit)) === KIND_LONG);
+    return sum(this.#stretchesForMessages());
   }
 
-  #room(counts: (state: number, unit: number) => boolean): number {
-    let room = 0;
+  /** @internal How many of these at the most in one stretch. */
+  get stretchForMessages(): number {
+    return longest(this.#stretchesForMessages());
+  }
+
+  /** @internal As that, of what is free now. */
+  get stretchNow(): number {
+    return longest(this.#stretches((state) => state === FREE));
+  }
+
+  #stretchesForMessages(): number[] {
+    return this.#stretches((state, unit) => state !== USED || this.#kindAt(this.kernel.pieceAt(unit)) === KIND_LONG);
+  }
+
+  /** The bytes of all stretches of pieces that count, each less one header. */
+  #stretches(counts: (state: number, unit: number) => boolean): number[] {
+    const stretches: number[] = [];
     let inside = false;
     for (const { unit, units, state } of this.#pieces()) {
       const counted = counts(state, unit);
-      if (counted) room += units * UNIT - (inside ? 0 : OBJECT_HEADER);
+      if (counted && !inside) stretches.push(-OBJECT_HEADER);
+      if (counted) stretches.push((stretches.pop() ?? 0) + units * UNIT);
       inside = counted;
     }
-    return room;
+    return stretches;
   }
 
   /** @internal Whether these bytes lie within an array of the region. */
@@ -542,6 +559,9 @@ export class Region {
     return this.i32[offset >> 2] ?? 0;
   }
 }
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((all, n) => all + n, 0);
+const longest = (numbers: readonly number[]): number => numbers.reduce((most, n) => Math.max(most, n), 0);
 
 function reserve(options: RegionOptions): WebAssembly.Memory {
   const { bytes = DEFAULT_BYTES, threads = DEFAULT_THREADS } = options;

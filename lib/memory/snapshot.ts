@@ -41,7 +41,7 @@ export interface WaitSnapshot {
   readonly kind: string;
   readonly name: string;
   readonly offset: number;
-  /** What it wants of the object: `lock`, `get`, `put`, `join`. */
+  /** What it wants of the object: `lock`, `get`, `put`, `join`, `reserve`. */
   readonly wants: string;
   /** Whether the thread sleeps; otherwise promises of it wait. */
   readonly blocking: boolean;
@@ -84,7 +84,7 @@ export interface QueueSnapshot extends ObjectSnapshot {
   readonly unacknowledged?: number;
   /** and those which came back, and nobody has taken again. */
   readonly returned?: number;
-  readonly waitersTo: { readonly [wants in 'get' | 'put' | 'join']: readonly number[] };
+  readonly waitersTo: { readonly [wants in 'get' | 'put' | 'join' | 'reserve']: readonly number[] };
 }
 
 /** A pool that was made in this thread and is not closed. */

@@ -17,6 +17,7 @@
  * that burial again. Nothing that was published is touched.
  */
 import {
+  BLOCK_REST,
   KIND_LONG,
   KIND_QUEUE,
   LONG_BLOCK,
@@ -129,7 +130,10 @@ function buryMessages(ward: Ward, slot: number): Repairs {
   const all = queues.map(({ offset }) => remainsIn(ward, offset, slot));
   const blocks = new Set(all.flatMap((remains) => remains.blocks));
   const pieces = blocks.size > 0 ? releaseBehind(ward, blocks) : 0;
-  for (const block of blocks) kernel.blockFree(block);
+  for (const block of blocks) {
+    ward.i32[(block + BLOCK_REST) >> 2] = 0;
+    kernel.blockFree(block);
+  }
   let claims = 0;
   for (const { queue, claim, count } of all) {
     if (claim === NO_CLAIM) continue;

@@ -2,6 +2,7 @@ import { inspect, types } from 'node:util';
 import { CodecError, show } from '../memory/errors.ts';
 import type { Region } from '../memory/region.ts';
 import { AnyCodec } from './any.ts';
+import { keepFreedMemory, LARGE } from './heap.ts';
 import { FULL, putText, Reader } from './plain.ts';
 import { struct } from './struct.ts';
 
@@ -144,6 +145,7 @@ const bytes = withField<Uint8Array, 'bytes'>('bytes', {
   },
   decode(from, at, end) {
     if (end - at <= SMALL_BYTES) return smallCopy(from, at, end);
+    if (end - at >= LARGE) keepFreedMemory();
     const copy = new Uint8Array(Buffer.allocUnsafeSlow(end - at).buffer); // not zeroed before it is written
     from.copy(copy, 0, at, end);
     return copy;

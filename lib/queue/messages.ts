@@ -1,56 +1,45 @@
 /**
- * Messages: items of any length, each encoded into a block that its sender owns, and what the block cannot hold into a chain
- * of pieces behind it.
+ * Messages: items of any length, each encoded into a block that its sender owns, or behind it where it is longer: longs.ts.
  */
 import {
   BATCH,
   BLOCK_DATA,
+  BLOCK_FREE,
   BLOCK_LENGTH,
   BLOCK_REST,
+  BLOCK_STATE,
   FREED,
-  KIND_LONG,
-  LONG_BLOCK,
-  LONG_LENGTH,
-  LONG_NEXT,
-  OBJECT_HEADER,
-  OBJECT_KIND,
-  OBJECT_SERIAL,
+  PUTTERS_WAIT,
   QUEUE_BLOCK_STRIDE,
   QUEUE_BLOCKS,
   QUEUE_PUTTERS,
+  QUEUE_RESERVERS,
+  RESERVERS_WAIT,
   SKIPPED,
   THREAD_BATCH,
   THREAD_MAIL,
-  UNIT,
 } from '../kernel/layout.ts';
 import { MessageTooLargeError } from '../memory/errors.ts';
 import type { Place, Region } from '../memory/region.ts';
 import { AGAIN } from '../memory/wait.ts';
 import type { Codec } from './codec.ts';
-import type { Letter, Packed, Payloads } from './payload.ts';
+import { Longs } from './longs.ts';
+import type { Lends, Letter, Packed, Payloads } from './payload.ts';
 
 /** Up to so many bytes are faster to copy word by word. */
 const FEW_BYTES = 256;
 
-/** Bytes of this thread for messages that are longer than a block; grows as needed. */
-let scratch: Buffer | undefined;
-
-/** Takes them; who is called meanwhile, by a getter of the value, gets bytes of its own. */
-function takeScratch(bytes: number): Buffer {
-  const taken = scratch;
-  scratch = undefined;
-  return taken && taken.length >= bytes ? taken : Buffer.allocUnsafeSlow(2 ** Math.ceil(Math.log2(bytes)));
-}
-
 /** Every codec that is not inline. */
-export class Messages<T> implements Payloads<T> {
+export class Messages<T> implements Payloads<T>, Lends {
   readonly #region: Region;
   readonly #place: Place;
   readonly #codec: Codec<T>;
   readonly #owner: number;
   readonly #blocks: number;
   readonly #blockBytes: number;
+  readonly #longs: Longs;
   lacking = 0;
+  #asLoan = false;
   #next = 0; // where the search for a free block starts
 
   constructor(place: Place, codec: Codec<T>) {
@@ -61,6 +50,7 @@ export class Messages<T> implements Payloads<T> {
     this.#owner = region.slot + 1;
     this.#blocks = region.i32[(offset + QUEUE_BLOCKS) >> 2] ?? 0;
     this.#blockBytes = (region.i32[(offset + QUEUE_BLOCK_STRIDE) >> 2] ?? 0) - BLOCK_DATA;
+    this.#longs = new Longs(region);
   }
 
   write(value: T): Letter | typeof AGAIN {
@@ -74,13 +64,57 @@ export class Messages<T> implements Payloads<T> {
       const end = this.#codec.encode(value, buffer, data, data + this.#blockBytes);
       if (end >= 0) {
         i32[(block + BLOCK_LENGTH) >> 2] = end - data;
-        i32[(block + BLOCK_REST) >> 2] = 0;
         written = true;
       } else written = this.#writeLong(block, value);
     } finally {
-      if (!written) this.#free(block);
+      if (!written) this.drop(block);
     }
     return written ? block : AGAIN;
+  }
+
+  #writeLong(block: number, value: T): boolean {
+    if (this.#longs.write(block, value, this.#codec)) return true;
+    this.lacking = this.#longs.lacking;
+    return false;
+  }
+
+  hasRoom(bytes: number): boolean {
+    return bytes === 0 || this.#longs.hasRoom(bytes);
+  }
+
+  /** Claims a block, and what a message of so many bytes needs behind it; AGAIN when either is not there just now. */
+  reserve(bytes: number): Letter | typeof AGAIN {
+    if (bytes > this.#region.bytes) throw new MessageTooLargeError(bytes, this.#region.stretchForMessages);
+    const block = this.#claim();
+    if (block === AGAIN) return AGAIN;
+    if (bytes > this.#blockBytes && this.#longs.claim(block, bytes) === 0) {
+      this.#free(block);
+      const most = this.#region.stretchForMessages;
+      if (bytes > most) throw new MessageTooLargeError(bytes, most);
+      return AGAIN;
+    }
+    this.setLength(block, bytes);
+    return block;
+  }
+
+  /** Whether there is a piece for a message of so many bytes; if not, producers are woken when some are freed. */
+  hasStretch(bytes: number): boolean {
+    return bytes <= this.#blockBytes || this.#longs.hasStretch(bytes);
+  }
+
+  /** How long the message is. */
+  setLength(letter: Letter, bytes: number): void {
+    this.#region.i32[(letter + BLOCK_LENGTH) >> 2] = bytes;
+  }
+
+  /** The bytes of the message where they lie, or a copy of them when they lie in several places. */
+  bytesOf(letter: Letter): Uint8Array {
+    const { i32, buffer } = this.#region;
+    const length = i32[(letter + BLOCK_LENGTH) >> 2] as number;
+    const long = (i32[(letter + BLOCK_REST) >> 2] as number) > 0;
+    const at = long ? this.#longs.at(letter) : letter + BLOCK_DATA;
+    if (at !== 0) return new Uint8Array(buffer.buffer, at, length);
+    return this.#longs.gathered(letter, (whole) => new Uint8Array(whole.subarray(0, length)));
   }
 
   send(letter: Letter): number {
@@ -89,15 +123,23 @@ export class Messages<T> implements Payloads<T> {
   }
 
   drop(letter: Letter): void {
-    this.#freeRest(letter);
+    this.#longs.free(letter);
     this.#free(letter);
+  }
+
+  /** As `drop`, of a message that was taken. */
+  release(letter: Letter): void {
+    this.drop(letter);
   }
 
   /** Somebody may wait for a block, be it that he came after the kernel looked whether somebody waits for its slot. */
   #free(block: number): void {
     const { kernel, parker } = this.#region;
-    kernel.blockFree(block);
-    if (kernel.waiting(this.#place.offset + QUEUE_PUTTERS)) parker.wake(this.#place.offset + QUEUE_PUTTERS);
+    const { offset } = this.#place;
+    const waiting = kernel.blockGive(offset, block);
+    if (!waiting) return;
+    if (waiting & PUTTERS_WAIT) parker.wake(offset + QUEUE_PUTTERS);
+    if (waiting & RESERVERS_WAIT) parker.wakeAll(offset + QUEUE_RESERVERS);
   }
 
   writeMany(values: ArrayLike<T>, from: number, room: number): number {
@@ -138,7 +180,6 @@ export class Messages<T> implements Payloads<T> {
     if (words === undefined || length > FEW_BYTES) buffer.set(bytes.subarray(start, end), data);
     else for (let i = 0; i << 2 < length; i++) i32[(data >> 2) + i] = words[(start >> 2) + i] as number;
     i32[(block + BLOCK_LENGTH) >> 2] = length;
-    i32[(block + BLOCK_REST) >> 2] = 0;
     return block;
   }
 
@@ -161,8 +202,22 @@ export class Messages<T> implements Payloads<T> {
     return kernel.ringGetBlock(this.#place.offset, this.#place.serial, record, this.#owner);
   }
 
+  /** While lending, what was taken last is read as a loan. */
+  lending(on: boolean): void {
+    this.#asLoan = on;
+  }
+
   read(): T {
-    const block = this.#region.i32[(this.#region.record + THREAD_MAIL) >> 2] as number;
+    return this.#asLoan ? (this.lend() as T) : this.decodeTaken();
+  }
+
+  /** Lends what was taken last. */
+  protected lend(): Letter {
+    return this.taken;
+  }
+
+  protected decodeTaken(): T {
+    const block = this.taken;
     try {
       return this.decode(block);
     } finally {
@@ -170,21 +225,28 @@ export class Messages<T> implements Payloads<T> {
     }
   }
 
-  protected decode(block: number): T {
-    const { i32, buffer } = this.#region;
-    const length = i32[(block + BLOCK_LENGTH) >> 2] as number;
-    if (length <= this.#blockBytes) {
-      return this.#codec.decode(buffer, block + BLOCK_DATA, block + BLOCK_DATA + length);
-    }
-    const whole = this.#gather(block, length);
-    const value = this.#codec.decode(whole, 0, length);
-    scratch = whole;
-    return value;
+  /** The message that was taken last. */
+  protected get taken(): Letter {
+    return this.#region.i32[(this.#region.record + THREAD_MAIL) >> 2] as number;
   }
 
+  protected decode(block: number): T {
+    const { i32, buffer } = this.#region;
+    const long = (i32[(block + BLOCK_REST) >> 2] as number) > 0;
+    const at = long ? this.#longs.at(block) : block + BLOCK_DATA;
+    if (at === 0) return this.#longs.gathered(block, (whole, length) => this.#codec.decode(whole, 0, length));
+    return this.#codec.decode(buffer, at, at + (i32[(block + BLOCK_LENGTH) >> 2] as number));
+  }
+
+  /** Also what is behind blocks that are reserved, or that were taken and are still read. */
   clear(): void {
     for (let said = this.take(); said > 0 || said === SKIPPED; said = this.take()) {
-      if (said > 0) this.drop(this.#region.i32[(this.#region.record + THREAD_MAIL) >> 2] as number);
+      if (said > 0) this.drop(this.taken);
+    }
+    const { kernel } = this.#region;
+    for (let index = 0; index < this.#blocks; index++) {
+      const block = kernel.blockAt(this.#place.offset, index);
+      if (kernel.peek(block + BLOCK_STATE) !== BLOCK_FREE) this.#longs.free(block);
     }
   }
 
@@ -204,109 +266,5 @@ export class Messages<T> implements Payloads<T> {
     if (index < 0) return AGAIN;
     this.#next = index + 1 === this.#blocks ? 0 : index + 1;
     return kernel.blockAt(this.#place.offset, index);
-  }
-
-  #writeLong(block: number, value: T): boolean {
-    const limit = this.#region.bytes;
-    let aside = takeScratch(64 * 1024);
-    let length = this.#codec.encode(value, aside, 0, aside.length);
-    while (length < 0) {
-      if (aside.length > limit) throw new MessageTooLargeError(aside.length, this.#region.roomForMessages);
-      aside = Buffer.allocUnsafeSlow(aside.length * 2);
-      length = this.#codec.encode(value, aside, 0, aside.length);
-    }
-    scratch = aside;
-    const first = this.#claimRest(length, block);
-    if (first !== 0) this.#scatter(aside, length, block, first);
-    return first !== 0;
-  }
-
-  /** The pieces for what a block cannot hold of `length` bytes, or 0 when there is no room just now. */
-  #claimRest(length: number, block: number): number {
-    const rest = length - this.#blockBytes;
-    const room = this.#region.roomForMessages;
-    if (rest > room) throw new MessageTooLargeError(length, room);
-    while (this.hasRoom(rest)) {
-      const first = this.#claimChain(rest, block);
-      if (first !== 0) return first;
-    }
-    this.lacking = rest;
-    return 0;
-  }
-
-  hasRoom(bytes: number): boolean {
-    if (bytes === 0 || this.#region.roomNow >= bytes) return true;
-    this.#region.kernel.spaceWant();
-    return this.#region.roomNow >= bytes;
-  }
-
-  #scatter(from: Buffer, length: number, block: number, first: number): void {
-    const { i32, buffer } = this.#region;
-    i32[(block + BLOCK_LENGTH) >> 2] = length;
-    i32[(block + BLOCK_REST) >> 2] = first;
-    from.copy(buffer, block + BLOCK_DATA, 0, this.#blockBytes);
-    let at = this.#blockBytes;
-    for (let piece = first; piece !== 0; piece = i32[(piece + LONG_NEXT) >> 2] as number) {
-      const bytes = i32[(piece + LONG_LENGTH) >> 2] as number;
-      from.copy(buffer, piece + OBJECT_HEADER, at, at + bytes);
-      at += bytes;
-    }
-  }
-
-  /** Pieces for `bytes` in all, one if the region has one so long: the address of the first, or 0. */
-  #claimChain(bytes: number, block: number): number {
-    const whole = this.#region.claim(bytes + OBJECT_HEADER, false);
-    if (whole >= 0) return this.#long(whole, bytes, 0, block);
-    let chain = 0;
-    for (let left = bytes; left > 0; ) {
-      const unit = this.#region.claimPart(left + OBJECT_HEADER);
-      if (unit < 0) {
-        this.#freeChain(chain);
-        return 0;
-      }
-      const part = Math.min(left, this.#region.kernel.pieceUnits(unit) * UNIT - OBJECT_HEADER);
-      chain = this.#long(unit, part, chain, block);
-      left -= part;
-    }
-    return chain;
-  }
-
-  #long(unit: number, bytes: number, next: number, block: number): number {
-    const { i32, kernel } = this.#region;
-    const piece = kernel.pieceAt(unit);
-    i32[(piece + OBJECT_KIND) >> 2] = KIND_LONG;
-    i32[(piece + OBJECT_SERIAL) >> 2] = 0;
-    i32[(piece + LONG_NEXT) >> 2] = next;
-    i32[(piece + LONG_LENGTH) >> 2] = bytes;
-    i32[(piece + LONG_BLOCK) >> 2] = block;
-    kernel.pieceSeal(unit);
-    return piece;
-  }
-
-  #gather(block: number, length: number): Buffer {
-    const { i32, buffer } = this.#region;
-    const whole = takeScratch(length);
-    let at = buffer.copy(whole, 0, block + BLOCK_DATA, block + BLOCK_DATA + this.#blockBytes);
-    const first = i32[(block + BLOCK_REST) >> 2] as number;
-    for (let piece = first; piece !== 0; piece = i32[(piece + LONG_NEXT) >> 2] as number) {
-      const from = piece + OBJECT_HEADER;
-      at += buffer.copy(whole, at, from, from + (i32[(piece + LONG_LENGTH) >> 2] as number));
-    }
-    return whole;
-  }
-
-  #freeRest(block: number): void {
-    const at = (block + BLOCK_REST) >> 2;
-    const first = this.#region.i32[at] as number;
-    this.#region.i32[at] = 0;
-    this.#freeChain(first);
-  }
-
-  #freeChain(first: number): void {
-    for (let piece = first; piece !== 0; ) {
-      const next = this.#region.i32[(piece + LONG_NEXT) >> 2] as number;
-      this.#region.release(this.#region.unitOf(piece));
-      piece = next;
-    }
   }
 }

@@ -55,3 +55,8 @@ export interface Prompt<T> {
   takeNow(): boolean;
   read(): T;
 }
+
+/** Payloads that can be read where they lie: while `lending`, `read` gives a loan in place of the item. */
+export interface Lends {
+  lending(on: boolean): void;
+}

@@ -4,51 +4,29 @@
  * Put  1. a number goes into the mail; anything else is encoded into a block that this thread owns, and what does not fit
  *         into pieces of the region behind it  2. the kernel claims a position and publishes  3. a consumer is woken if one waits
  * Get  1. the kernel takes the item  2. decode from the block, which is ours alone  3. free it, and wake a producer if one waits
+ *
+ * Bytes may be written and read where they lie: loans.ts.
  */
 import type { Readable, Writable } from 'node:stream';
 import type { ReadableStream, WritableStream } from 'node:stream/web';
 import {
-  BLOCK_DATA,
   BUSY,
   CLOSED,
   DONE,
   FREED,
   KIND_QUEUE,
-  QUEUE_BEREFT,
-  QUEUE_BLOCK_STRIDE,
-  QUEUE_BLOCKS,
-  QUEUE_BLOCKS_AT,
   QUEUE_CODEC,
-  QUEUE_FINISHED,
   QUEUE_GETTERS,
-  QUEUE_HEAD,
-  QUEUE_HEAD_SEEN,
-  QUEUE_JOINERS,
   QUEUE_LIMIT,
-  QUEUE_MASK,
-  QUEUE_NUMBER_SHIFT,
-  QUEUE_NUMBERS_AT,
   QUEUE_PUTTERS,
-  QUEUE_RECORD,
   QUEUE_REDELIVERS,
-  QUEUE_SLOT_SHIFT,
-  QUEUE_SLOTS,
-  QUEUE_TAIL,
+  QUEUE_RESERVERS,
   QUEUE_TEXT,
   SKIPPED,
-  SLOT_SHIFT,
-  SPARE_BLOCKS,
   WAKE,
 } from '../kernel/layout.ts';
-import {
-  ClosedError,
-  InvalidHandleError,
-  RingfenceError,
-  requireInteger,
-  show,
-  ThreadDiedError,
-} from '../memory/errors.ts';
-import { LivePlace, placement, revives, SharedObject, type SharedObjectOptions } from '../memory/handles.ts';
+import { ClosedError, InvalidHandleError, RingfenceError, requireInteger, show } from '../memory/errors.ts';
+import { LivePlace, revives, SharedObject } from '../memory/handles.ts';
 import type { Kernel } from '../memory/kernel.ts';
 import type { Place } from '../memory/region.ts';
 import { OVER, type Selectable } from '../memory/selectable.ts';
@@ -63,35 +41,17 @@ import {
   type WaitOptions,
 } from '../memory/wait.ts';
 import { type Codec, codec as codecs } from './codec.ts';
-import { codecOf, knownAs, putKnown } from './known.ts';
+import { bytesOfNumber, create, MAX_CAPACITY, type QueueOptions } from './create.ts';
+import { Finish } from './finish.ts';
+import { codecOf } from './known.ts';
+import { type CommitOptions, Loans, Received, Reservation, requireLoan } from './loans.ts';
 import { Messages } from './messages.ts';
 import { Numbers, Wides, Words } from './numbers.ts';
-import type { Letter, Packed, Payloads, Prompt } from './payload.ts';
+import type { Lends, Letter, Packed, Payloads, Prompt } from './payload.ts';
 import { Records } from './records.ts';
 import { Deliveries, type Held } from './redelivery.ts';
 import { type QueueWritableOptions, readableOf, readableStreamOf, writableOf, writableStreamOf } from './streams.ts';
 import { Struct, type View } from './struct.ts';
-
-const MAX_CAPACITY = 2 ** 24;
-const MAX_BLOCK_BYTES = 2 ** 24;
-const DEFAULT_BLOCK_BYTES = 240; // with its header four cache lines
-
-/** Options of `new Queue`. */
-export interface QueueOptions<T> extends SharedObjectOptions {
-  /** How many items it holds at the most, 1 to 16,777,216. */
-  capacity: number;
-  /** How items become bytes; `codec.any` by default: all that `structuredClone` carries. */
-  codec?: Codec<T> | Codec<unknown> | undefined;
-  /** Bytes of a message that need no further memory, 16 to 16,777,216; 240 by default. Longer messages work, more slowly. */
-  blockBytes?: number | undefined;
-  /**
-   * Whether an item that a thread has taken stays that thread's until it calls `taskDone` for it: if it dies first, the item
-   * comes back, before newer ones, to whoever takes the next. False by default: the item is lost with it.
-   */
-  redeliver?: boolean | undefined;
-  /** @internal Where the positions start, for the specs of the wrap. */
-  position?: number;
-}
 
 /** In place of an item whose payload is prepared already. */
 const NONE: never = undefined as never;
@@ -119,9 +79,10 @@ export class Queue<T = unknown> extends SharedObject {
   readonly #prompt: Prompt<T> | undefined; // the same, when they are numbers
   readonly #deliveries: Deliveries<T> | undefined; // the same, of a queue that redelivers
   readonly #records: Records<T> | undefined; // the same, of structs
+  readonly #loans: Loans | undefined; // of bytes
+  readonly #finish: Finish;
   readonly #getters: number;
   readonly #putters: number;
-  #mourned = 0; // the death of which a join of this thread has heard
 
   /** Makes an empty queue in the region. Throws RangeError, TypeError, RegionFullError. */
   constructor(options: QueueOptions<T>);
@@ -139,6 +100,10 @@ export class Queue<T = unknown> extends SharedObject {
     this.#prompt = this.#payloads instanceof Numbers ? this.#payloads : undefined;
     this.#deliveries = this.#payloads instanceof Deliveries ? this.#payloads : undefined;
     this.#records = this.#payloads instanceof Records ? this.#payloads : undefined;
+    this.#finish = new Finish(this, this.#deliveries);
+    if (this.#payloads instanceof Messages && this.codec === (codecs.bytes as unknown)) {
+      this.#loans = new Loans(this, this.#payloads, () => this.#finish.settle());
+    }
     this.#getters = offset + QUEUE_GETTERS;
     this.#putters = offset + QUEUE_PUTTERS;
   }
@@ -371,7 +336,7 @@ export class Queue<T = unknown> extends SharedObject {
 
   #hold(max: number): Held<T>[] | typeof AGAIN | typeof ENDED {
     const deliveries = this.#deliveries as Deliveries<T>; // the caller knows
-    const before = deliveries.mine;
+    const before = deliveries.acknowledgeable;
     const items: T[] = [];
     let said: true | typeof AGAIN | typeof ENDED;
     try {
@@ -391,7 +356,7 @@ export class Queue<T = unknown> extends SharedObject {
   acknowledge(held: readonly Held<T>[]): void {
     this.region.check(this);
     for (const { block } of held) this.#deliveries?.release(block);
-    this.#settled();
+    this.#finish.settle();
   }
 
   /** @internal Gives back items which are held. */
@@ -490,21 +455,14 @@ export class Queue<T = unknown> extends SharedObject {
    */
   consume<R>(use: (view: View<T>) => R, options?: WaitOptions): R {
     const records = this.#recordsFor('consume', use);
-    const timeout = requireWaitOptions(options);
-    let view: T | typeof ENDED;
-    records.lending(true);
-    try {
-      view = this.#take(timeout);
-    } finally {
-      records.lending(false);
-    }
+    const view = this.#borrow(records, requireWaitOptions(options));
     if (view === ENDED) throw this.#refused(CLOSED);
     return this.#use(records, view, use);
   }
 
   /** As `consume`, if there is a record; never waits. Whether there was one. */
   tryConsume(use: (view: View<T>) => void): boolean {
-    const view = this.#lend(this.#recordsFor('tryConsume', use));
+    const view = this.#tryBorrow(this.#recordsFor('tryConsume', use));
     if (view === ENDED) throw this.#refused(CLOSED);
     if (view !== AGAIN) this.#use(this.#records as Records<T>, view, use);
     return view !== AGAIN;
@@ -513,11 +471,7 @@ export class Queue<T = unknown> extends SharedObject {
   /** As `consume`, without blocking the event loop. The view is good until `use` returns, not until its promise is settled. */
   async consumeAsync<R>(use: (view: View<T>) => R, options?: AsyncWaitOptions): Promise<Awaited<R>> {
     const records = this.#recordsFor('consumeAsync', use);
-    requireAsyncWaitOptions(options);
-    let view = this.#parker.hasWaiters(this.#getters) ? AGAIN : this.#lend(records);
-    if (view === AGAIN) {
-      view = await this.#parker.wait({ ...this.#taking(), attempt: () => this.#lend(records) }, options);
-    }
+    const view = await this.#borrowAsync(records, options);
     if (view === ENDED) throw this.#refused(CLOSED);
     return await this.#use(records, view, use);
   }
@@ -549,13 +503,30 @@ export class Queue<T = unknown> extends SharedObject {
     return this.#notTaken(said);
   }
 
-  #lend(records: Records<T>): T | typeof AGAIN | typeof ENDED {
-    records.lending(true);
+  /** Takes an item as a loan of its lender. */
+  #borrow(lender: Lends, timeout: number): T | typeof ENDED {
+    lender.lending(true);
+    try {
+      return this.#take(timeout);
+    } finally {
+      lender.lending(false);
+    }
+  }
+
+  #tryBorrow(lender: Lends): T | typeof AGAIN | typeof ENDED {
+    lender.lending(true);
     try {
       return this.#tryTake();
     } finally {
-      records.lending(false);
+      lender.lending(false);
     }
+  }
+
+  async #borrowAsync(lender: Lends, options?: AsyncWaitOptions): Promise<T | typeof ENDED> {
+    requireAsyncWaitOptions(options);
+    const item = this.#parker.hasWaiters(this.#getters) ? AGAIN : this.#tryBorrow(lender);
+    if (item !== AGAIN) return item;
+    return this.#parker.wait({ ...this.#taking(), attempt: () => this.#tryBorrow(lender) }, options);
   }
 
   #use<R>(records: Records<T>, view: T, use: (view: View<T>) => R): R {
@@ -575,11 +546,121 @@ export class Queue<T = unknown> extends SharedObject {
     return this.#records;
   }
 
+  /**
+   * Memory of the queue for a message of so many bytes, for queues of `codec.bytes`: write it into `bytes` of the reservation,
+   * and `commit` that. What was there before is still there. Blocks while no memory is free: there are blocks for as many
+   * messages as the capacity and 16 more, what is written and read just now among them. A reservation that is not to be sent
+   * must be abandoned; `using` does that. Throws RangeError for less than a byte, MessageTooLargeError for more than the
+   * region could ever hold in one piece, TimeoutError, ClosedError, and TypeError for other queues.
+   *
+   * @example
+   * const frames = new Queue({ capacity: 8, codec: codec.bytes });
+   * const frame = frames.reserve(1_000_000);
+   * frame.bytes.fill(7);
+   * frames.commit(frame);
+   * const next = frames.receive();
+   * const first = next.bytes[0]; // 7
+   * next.release();
+   */
+  reserve(bytes: number, options?: WaitOptions): Reservation {
+    const timeout = requireWaitOptions(options);
+    return this.#blocking(this.#loansFor('reserve').reserving('reserve', bytes), timeout);
+  }
+
+  /** As `reserve`; undefined when no memory is free. Never waits. */
+  tryReserve(bytes: number): Reservation | undefined {
+    const reservation = this.#loansFor('tryReserve').reserving('tryReserve', bytes).attempt();
+    return reservation === AGAIN ? undefined : reservation;
+  }
+
+  /** As `reserve`, without blocking the event loop. */
+  async reserveAsync(bytes: number, options?: AsyncWaitOptions): Promise<Reservation> {
+    return this.#parker.wait(this.#loansFor('reserveAsync').reserving('reserveAsync', bytes), options);
+  }
+
+  /**
+   * Puts the message of a reservation, or its first `length` bytes, without a copy; blocks while the queue is full. Its `bytes`
+   * cannot be used any more. Throws TypeError for a reservation of another queue, InvalidHandleError for one that was
+   * committed or abandoned, TimeoutError, after which it can be committed again, and ClosedError, which gives its memory back.
+   */
+  commit(reservation: Reservation, options?: WaitOptions & CommitOptions): void {
+    const timeout = requireWaitOptions(options);
+    this.#blocking(this.#inTurn(this.#committing(reservation, options?.length)), timeout);
+  }
+
+  /** As `commit`, if there is room; never waits. When there is none, the reservation is as it was. */
+  tryCommit(reservation: Reservation, options: CommitOptions = {}): boolean {
+    const put = this.#inTurn(this.#committing(reservation, options.length));
+    if (put.attempt() !== AGAIN) return true;
+    put.abandon?.();
+    return false;
+  }
+
+  /** As `commit`, without blocking the event loop; in the order of the calls, together with `putAsync`. */
+  async commitAsync(reservation: Reservation, options?: AsyncWaitOptions & CommitOptions): Promise<void> {
+    requireAsyncWaitOptions(options);
+    return this.#parker.wait(this.#committing(reservation, options?.length), options);
+  }
+
+  /**
+   * Takes the oldest message and leaves it where it lies, for queues of `codec.bytes`: read `bytes` of what is returned, and
+   * `release` it. Until then its memory is this thread's, and in a queue that redelivers so is the message, which a death
+   * brings back; to release it there acknowledges it, in place of `taskDone`. Blocks while the queue is empty. A message that
+   * had no room in one piece is copied. Throws as `get`, and TypeError for other queues.
+   */
+  receive(options?: WaitOptions): Received {
+    const loans = this.#loansFor('receive');
+    return this.#received(loans, this.#borrow(loans.messages, requireWaitOptions(options)));
+  }
+
+  /** As `receive`; undefined when there is none. Never waits. */
+  tryReceive(): Received | undefined {
+    const loans = this.#loansFor('tryReceive');
+    const letter = this.#tryBorrow(loans.messages);
+    return letter === AGAIN ? undefined : this.#received(loans, letter);
+  }
+
+  /** As `receive`, without blocking the event loop. */
+  async receiveAsync(options?: AsyncWaitOptions): Promise<Received> {
+    const loans = this.#loansFor('receiveAsync');
+    return this.#received(loans, await this.#borrowAsync(loans.messages, options));
+  }
+
+  /**
+   * Gives the memory of a message that was received back, as its own `release` does. Throws TypeError for a message of another
+   * queue, and InvalidHandleError for one that was released already.
+   */
+  release(message: Received): void {
+    requireLoan('message', message, Received);
+    message.releaseTo(this);
+  }
+
+  #loansFor(verb: string): Loans {
+    if (!this.#loans) throw new TypeError(`${verb} needs a queue of codec.bytes: ${this.title} is none`);
+    return this.#loans;
+  }
+
+  #received(loans: Loans, letter: T | typeof ENDED): Received {
+    if (letter === ENDED) throw this.#refused(CLOSED);
+    return new Received(loans, letter as Letter);
+  }
+
+  #committing(reservation: Reservation, length: number | undefined): Operation<void> {
+    requireLoan('reservation', reservation, Reservation);
+    return reservation.sent(this.#sending(NONE, reservation.begin(this, length)));
+  }
+
+  #blocking<R>(operation: Operation<R>, timeout: number): R {
+    let result = operation.attempt();
+    if (result === AGAIN) result = spin(() => operation.attempt());
+    return result === AGAIN ? this.#parker.block(operation, timeout) : result;
+  }
+
   /** Closes it: `put` throws ClosedError from now on, `get` drains what is there and then throws it. Closing twice is fine. */
   close(): void {
     this.region.check(this);
     this.#kernel.ringClose(this.offset);
-    for (const set of [this.#getters, this.#putters]) this.#parker.wakeAll(set);
+    for (const set of [this.#getters, this.#putters, this.offset + QUEUE_RESERVERS]) this.#parker.wakeAll(set);
   }
 
   /** Closes it, drops what is in it, and returns the memory; any later use, in any thread, throws InvalidHandleError. */
@@ -623,41 +704,7 @@ export class Queue<T = unknown> extends SharedObject {
    */
   taskDone(n = 1): void {
     requireInteger('n', n, 1, MAX_CAPACITY);
-    this.region.check(this);
-    if (this.#deliveries) {
-      this.#acknowledge(this.#deliveries, n);
-      return;
-    }
-    const said = this.#kernel.ringFinish(this.offset, n);
-    if (said === BUSY) {
-      const open = this.#kernel.ringUnfinished(this.offset);
-      throw new RangeError(
-        `n must be at most the items of ${this.title} that are not done: got ${n}, there are ${open}`,
-      );
-    }
-    const bereft = (this.offset + QUEUE_BEREFT) >> 2;
-    if (this.region.i32[bereft] !== 0 && this.#kernel.ringUnfinished(this.offset) === 0) this.region.i32[bereft] = 0;
-    if (said === WAKE) this.#parker.wakeAll(this.offset + QUEUE_JOINERS);
-  }
-
-  #acknowledge(deliveries: Deliveries<T>, n: number): void {
-    const { mine } = deliveries;
-    if (mine < n) {
-      const open = `there are ${mine}`;
-      throw new RangeError(
-        `n must be at most the items of ${this.title} that this thread has taken: got ${n}, ${open}`,
-      );
-    }
-    deliveries.acknowledge(n);
-    if (mine === n) this.#settled();
-  }
-
-  /** Whoever acknowledges the last item of all sees both, and wakes those who wait for that. */
-  #settled(): void {
-    if (this.#kernel.ringSize(this.offset) > 0) return;
-    for (const set of [this.offset + QUEUE_JOINERS, this.#getters]) {
-      if (this.#kernel.waiting(set) && (set !== this.#getters || this.closed)) this.#parker.wakeAll(set);
-    }
+    this.#finish.done(n);
   }
 
   /**
@@ -669,13 +716,13 @@ export class Queue<T = unknown> extends SharedObject {
    */
   join(options?: WaitOptions): void {
     const timeout = requireWaitOptions(options);
-    const join = this.#joining();
+    const join = this.#finish.joining();
     if (join.attempt() === AGAIN) this.#parker.block(join, timeout);
   }
 
   /** As `join`, without blocking the event loop. */
   joinAsync(options?: AsyncWaitOptions): Promise<void> {
-    return this.#parker.wait(this.#joining(), options);
+    return this.#parker.wait(this.#finish.joining(), options);
   }
 
   /** Takes items, blocking, until the queue is closed and drained. */
@@ -759,37 +806,13 @@ export class Queue<T = unknown> extends SharedObject {
     };
   }
 
-  #joining(): Operation<void> {
-    return {
-      what: `join of ${this.title}`,
-      object: this,
-      set: this.offset + QUEUE_JOINERS,
-      attempt: () => {
-        this.region.check(this);
-        const settled = this.#deliveries?.settled ?? this.#kernel.ringUnfinished(this.offset) === 0;
-        if (!settled) this.#mourn();
-        return settled ? undefined : AGAIN;
-      },
-      passOn: () => false,
-    };
-  }
-
-  /** Throws once for each death after which a `join` may wait for ever. */
-  #mourn(): void {
-    const death = this.region.i32[(this.offset + QUEUE_BEREFT) >> 2] as number;
-    if (death === 0 || death === this.#mourned) return;
-    this.#mourned = death;
-    const open = this.#kernel.ringUnfinished(this.offset) - this.#kernel.ringSize(this.offset);
-    throw new ThreadDiedError(
-      `a thread died while items of ${this.title} were taken and not done, of which there are ${open}: ` +
-        'without { redeliver: true } those that it had are lost',
-    );
-  }
-
   /** A put of synchronous code: promises of this thread that came first go first. */
   #putting(value: T, written: Letter | typeof AGAIN): Operation<void> {
-    const send = this.#sending(value, written);
-    return { ...send, attempt: () => (this.#isBehind() ? AGAIN : send.attempt()) };
+    return this.#inTurn(this.#sending(value, written));
+  }
+
+  #inTurn(put: Operation<void>): Operation<void> {
+    return { ...put, attempt: () => (this.#isBehind() ? AGAIN : put.attempt()) };
   }
 
   /** Whether promises of this thread still wait to put, after those were served that can go on. */
@@ -883,51 +906,6 @@ function payloadsOf<T>(place: Place, codec: Codec<T>): Payloads<T> {
   if (!codec.inline) return new Messages(place, codec);
   const Class = bytesOfNumber(codec) === 8 ? Wides : Words;
   return new Class(place, codec as never) as unknown as Payloads<T>;
-}
-
-/** Bytes of the numbers that an inline codec carries; undefined for others. */
-function bytesOfNumber({ inline }: Codec<unknown>): 4 | 8 | undefined {
-  return inline && (inline === 'f64' || inline === 'i64' ? 8 : 4);
-}
-
-function create<T>(options: QueueOptions<T>): Place {
-  const { region, name } = placement(options);
-  const { capacity, blockBytes = DEFAULT_BLOCK_BYTES, position = 0, redeliver = false } = options;
-  requireInteger('capacity', capacity, 1, MAX_CAPACITY);
-  requireInteger('blockBytes', blockBytes, 16, MAX_BLOCK_BYTES);
-  if (typeof redeliver !== 'boolean') throw new TypeError(`redeliver must be true or false: got ${show(redeliver)}`);
-  const codec = (options.codec ?? codecs.any) as Codec<unknown>;
-  const known = knownAs(codec);
-  const record = codec instanceof Struct && !redeliver ? codec.bytes : 0;
-  const number = redeliver ? undefined : bytesOfNumber(codec);
-  const slots = 2 ** Math.ceil(Math.log2(capacity + 1)); // one more than the capacity, for the closing mark
-  const shift = Math.ceil(Math.log2(2 ** SLOT_SHIFT + record));
-  const blocks = record || number ? 0 : capacity * (redeliver ? 2 : 1) + SPARE_BLOCKS; // those that were taken keep theirs
-  const stride = Math.ceil((BLOCK_DATA + blockBytes) / 64) * 64;
-  const numbersAt = QUEUE_SLOTS + slots * 2 ** shift;
-  const blocksAt = Math.ceil((numbersAt + slots * (number ?? 0)) / 64) * 64;
-  const textAt = blocksAt + blocks * stride;
-  return region.create(KIND_QUEUE, textAt + known.bytes, name, (offset) => {
-    const words: Record<number, number> = {
-      [QUEUE_MASK]: slots - 1,
-      [QUEUE_LIMIT]: capacity * 2,
-      [QUEUE_CODEC]: known.number,
-      [QUEUE_BLOCKS]: blocks,
-      [QUEUE_BLOCK_STRIDE]: stride,
-      [QUEUE_BLOCKS_AT]: offset + blocksAt,
-      [QUEUE_SLOT_SHIFT]: shift,
-      [QUEUE_REDELIVERS]: Number(redeliver),
-      [QUEUE_NUMBERS_AT]: number ? offset + numbersAt : 0,
-      [QUEUE_NUMBER_SHIFT]: number === 8 ? 3 : 2,
-      [QUEUE_RECORD]: codec instanceof Struct ? codec.bytes : 0,
-      [QUEUE_TEXT]: putKnown(region, known, offset + textAt),
-      [QUEUE_TAIL]: position,
-      [QUEUE_HEAD_SEEN]: position,
-      [QUEUE_HEAD]: position,
-      [QUEUE_FINISHED]: position,
-    };
-    for (const [at, value] of Object.entries(words)) region.i32[(offset + Number(at)) >> 2] = value;
-  });
 }
 
 revives(KIND_QUEUE, (place) => new Queue(place));

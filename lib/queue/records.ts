@@ -8,7 +8,7 @@
 import { THREAD_BATCH } from '../kernel/layout.ts';
 import type { Kernel } from '../memory/kernel.ts';
 import type { Place, Region } from '../memory/region.ts';
-import type { Letter, Payloads } from './payload.ts';
+import type { Lends, Letter, Payloads } from './payload.ts';
 import { type Struct, StructView, type View } from './struct.ts';
 
 /** Bytes of a thread's batch: so many records are put or taken at once. */
@@ -48,7 +48,7 @@ export function copyWords(from: Int32Array, at: number, to: Int32Array, start: n
 }
 
 /** A queue's records, for one thread. */
-export class Records<T> implements Payloads<T> {
+export class Records<T> implements Payloads<T>, Lends {
   readonly lacking = 0;
   readonly #kernel: Kernel;
   readonly #offset: number;

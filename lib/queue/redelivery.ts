@@ -2,19 +2,12 @@
  * Deliveries: the messages of a queue that redelivers. An item is decoded from its block, which stays the consumer's until it
  * acknowledges it: see ../kernel/redelivery.ts.
  */
-import {
-  BLOCK_STATE,
-  BUSY,
-  QUEUE_BLOCKS,
-  QUEUE_RETURNS,
-  QUEUE_RETURNS_SEEN,
-  TAKEN,
-  THREAD_MAIL,
-} from '../kernel/layout.ts';
+import { BLOCK_STATE, BUSY, QUEUE_BLOCKS, QUEUE_RETURNS, QUEUE_RETURNS_SEEN, TAKEN } from '../kernel/layout.ts';
 import type { Kernel } from '../memory/kernel.ts';
 import type { Place, Region } from '../memory/region.ts';
 import type { Codec } from './codec.ts';
 import { Messages } from './messages.ts';
+import type { Letter } from './payload.ts';
 
 /** An item that was taken for somebody else, with its block, in place of this thread's `taskDone`. */
 export interface Held<T> {
@@ -22,12 +15,20 @@ export interface Held<T> {
   readonly block: number;
 }
 
-/** Blocks that this thread has taken and not acknowledged, in the order in which it took them, by region and the queue's serial. */
-const taken = new WeakMap<Region, Map<number, number[]>>();
+/** Blocks that this thread has taken and not acknowledged. */
+interface Taken {
+  /** In the order in which it took them. */
+  readonly items: number[];
+  /** Those that were received as they lie, and are released one by one. */
+  readonly lent: Set<number>;
+}
 
-function takenOf({ region, serial }: Place): number[] {
-  const queues = taken.get(region) ?? new Map<number, number[]>();
-  const blocks = queues.get(serial) ?? [];
+/** By region and the queue's serial. */
+const taken = new WeakMap<Region, Map<number, Taken>>();
+
+function takenOf({ region, serial }: Place): Taken {
+  const queues = taken.get(region) ?? new Map<number, Taken>();
+  const blocks = queues.get(serial) ?? { items: [], lent: new Set() };
   taken.set(region, queues.set(serial, blocks));
   return blocks;
 }
@@ -41,7 +42,7 @@ export class Deliveries<T> extends Messages<T> {
   readonly #kernel: Kernel;
   readonly #record: number;
   readonly #owner: number;
-  readonly #mine: number[];
+  readonly #mine: Taken;
   readonly #blocks: number;
   #suspect = 0; // the block in which the last search found something, where the next one starts
 
@@ -58,7 +59,12 @@ export class Deliveries<T> extends Messages<T> {
 
   /** How many items this thread has taken and not acknowledged. */
   get mine(): number {
-    return this.#mine.length;
+    return this.#mine.items.length + this.#mine.lent.size;
+  }
+
+  /** How many of these `acknowledge` can be told of. */
+  get acknowledgeable(): number {
+    return this.#mine.items.length;
   }
 
   override take(): number {
@@ -68,26 +74,32 @@ export class Deliveries<T> extends Messages<T> {
     return this.#kernel.ringGetBlock(offset, serial, this.#record, this.#owner | TAKEN);
   }
 
-  override read(): T {
-    const block = this.#place.region.i32[(this.#record + THREAD_MAIL) >> 2] as number;
-    this.#mine.push(block);
+  protected override decodeTaken(): T {
+    const block = this.taken;
+    this.#mine.items.push(block);
     return this.decode(block);
+  }
+
+  protected override lend(): Letter {
+    this.#mine.lent.add(this.taken);
+    return this.taken;
+  }
+
+  /** Acknowledges one that was lent or detached. */
+  override release(letter: Letter): void {
+    this.#mine.lent.delete(letter);
+    this.#kernel.blockAcknowledge(letter, this.#owner);
+    this.drop(letter);
   }
 
   /** Acknowledges the `n` items that this thread took first. */
   acknowledge(n: number): void {
-    for (const block of this.#mine.splice(0, n)) this.release(block);
+    for (const block of this.#mine.items.splice(0, n)) this.release(block);
   }
 
   /** Of what this thread took last, all but the first `left`: it is no longer this thread's to acknowledge. */
   detach(left: number): number[] {
-    return this.#mine.splice(left);
-  }
-
-  /** Acknowledges an item that was detached. */
-  release(block: number): void {
-    this.#kernel.blockAcknowledge(block, this.#owner);
-    this.drop(block);
+    return this.#mine.items.splice(left);
   }
 
   /** Gives back an item that was detached: it comes before newer ones. */

@@ -170,3 +170,34 @@ export async function serveQueue({
   Atomics.add(gate, ENTERED, 1);
   await new Promise(() => {}); // the server keeps the thread alive
 }
+
+export interface Loans {
+  readonly queue: Queue<Uint8Array>;
+  /** Bytes of each reservation; none, and it receives instead. */
+  readonly bytes: readonly number[];
+  readonly gate: Gate;
+}
+
+/** Reserves messages, or receives as many, and hangs. */
+export function holdLoans({ queue, bytes, gate }: Loans): void {
+  for (const length of bytes) queue.reserve(length).bytes.fill(9);
+  hang(gate);
+}
+
+export function holdReceived({ queue, takes, gate }: { queue: Queue<Uint8Array>; takes: number; gate: Gate }): void {
+  for (let n = 0; n < takes; n++) queue.receive();
+  hang(gate);
+}
+
+/** Reserves, commits, abandons, receives and releases, until it is terminated. */
+export function lendForever({ queue, gate }: { queue: Queue<Uint8Array>; gate: Gate }, index: number): never {
+  Atomics.add(gate, ENTERED, 1);
+  for (let n = index; ; n++) {
+    const reservation = queue.tryReserve(1 + ((n * 7919) % 900));
+    reservation?.bytes.fill(n);
+    if (n % 5 === 0) reservation?.abandon();
+    else if (reservation && !queue.tryCommit(reservation)) reservation.abandon();
+    if (n % 3 === 0) queue.tryGet();
+    else queue.tryReceive()?.release();
+  }
+}

@@ -43,6 +43,7 @@ const sharing = new URL('./sharing.js', import.meta.url);
 const tasks = new URL('./tasks.js', import.meta.url);
 const piping = new URL('./piping.js', import.meta.url);
 const queue = (options: object = {}): Queue => new Queue({ capacity: 2, name: 'orders', ...options });
+const frames = (): Queue<Uint8Array> => new Queue<Uint8Array>({ capacity: 2, name: 'orders', codec: codec.bytes });
 const structs = (): Queue<{ x: number }> => new Queue({ capacity: 2, codec: codec.struct({ x: 'u8' }) });
 const point = (): Codec<[number, number]> =>
   codec.define<[number, number]>({
@@ -580,6 +581,72 @@ const others: Record<string, Misuse> = {
     error: 'CodecError',
     code: 'ERR_CODEC',
     message: /^codec any /,
+  },
+  'reserve in a queue of other items': {
+    run: () => queue().reserve(1),
+    error: 'TypeError',
+    message: /^reserve needs a queue of codec\.bytes: queue "orders" is none$/,
+  },
+  'receive from a queue of other items': {
+    run: () => queue().receive(),
+    error: 'TypeError',
+    message: /^receive needs a queue of codec\.bytes: queue "orders" is none$/,
+  },
+  'reserve nothing': {
+    run: () => frames().reserve(0),
+    error: 'RangeError',
+    message: /^bytes must be an integer from 1 to 9007199254740991: got 0$/,
+  },
+  'reserve less than nothing': {
+    run: () => frames().reserve(-5),
+    error: 'RangeError',
+    message: /^bytes must be an integer from 1 to 9007199254740991: got -5$/,
+  },
+  'reserve more than the region has': {
+    run: () => frames().reserve(2 ** 40),
+    error: 'MessageTooLargeError',
+    code: 'ERR_MESSAGE_TOO_LARGE',
+    message: /^a message of 1099511627776 bytes does not fit: the region allows \d+$/,
+  },
+  'commit twice': {
+    run: () => {
+      const one = frames();
+      const reservation = one.reserve(1);
+      one.commit(reservation);
+      one.commit(reservation);
+    },
+    error: 'InvalidHandleError',
+    code: 'ERR_INVALID_HANDLE',
+    message: /^the reservation of queue "orders" was committed$/,
+  },
+  'release twice': {
+    run: () => {
+      const one = frames();
+      one.put(new Uint8Array(1));
+      const message = one.receive();
+      message.release();
+      message.release();
+    },
+    error: 'InvalidHandleError',
+    code: 'ERR_INVALID_HANDLE',
+    message: /^the message of queue "orders" was released$/,
+  },
+  'the bytes of a message that was released': {
+    run: () => {
+      const one = frames();
+      one.put(new Uint8Array(1));
+      const message = one.receive();
+      one.release(message);
+      return message.bytes;
+    },
+    error: 'InvalidHandleError',
+    code: 'ERR_INVALID_HANDLE',
+    message: /^the message of queue "orders" was released$/,
+  },
+  'commit to another queue': {
+    run: () => queue({ codec: codec.bytes, name: 'others' }).commit(frames().reserve(1)),
+    error: 'TypeError',
+    message: /^reservation must be one of queue "others": got one of queue "orders"$/,
   },
   'produce for a queue of other items': {
     run: () => queue().produce(() => {}),

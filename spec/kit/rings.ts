@@ -1,7 +1,8 @@
 import { THREAD_BATCH, THREAD_MAIL } from '../../lib/kernel/layout.ts';
 import type { Region } from '../../lib/memory/region.ts';
 import { codec } from '../../lib/queue/codec.ts';
-import { Queue, type QueueOptions } from '../../lib/queue/queue.ts';
+import type { QueueOptions } from '../../lib/queue/create.ts';
+import { Queue } from '../../lib/queue/queue.ts';
 import { newRegion } from './regions.ts';
 
 /** Places where 32-bit arithmetic could go wrong; positions count in twos. */

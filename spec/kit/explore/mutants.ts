@@ -244,6 +244,27 @@ export const mutants: readonly Mutant[] = [
     '(atomic.store<i32>(block, owner << 1, BLOCK_STATE), true)',
   ]),
 
+  blocks('a reservation that waits is not told of a block', 'blocks, reserved', [
+    'export function blockGive',
+    'waiting(q + QUEUE_RESERVERS)',
+    'false',
+  ]),
+  blocks('who waits for a block is looked for before it is free', 'blocks, reserved', [
+    'export function blockGive',
+    'blockFree(block);\n  return (waiting(q + QUEUE_PUTTERS) ? PUTTERS_WAIT : 0) | (waiting(q + QUEUE_RESERVERS) ? RESERVERS_WAIT : 0);',
+    'const who = (waiting(q + QUEUE_PUTTERS) ? PUTTERS_WAIT : 0) | (waiting(q + QUEUE_RESERVERS) ? RESERVERS_WAIT : 0); blockFree(block); return who;',
+  ]),
+
+  pieces('a piece is claimed again without comparing', 'claimed again', [
+    'export function pieceClaimAt',
+    'atomic.cmpxchg<i64>(tag(unit), seen, word(HELD + slot, <i32>seen)) !== seen',
+    '(atomic.store<i64>(tag(unit), word(HELD + slot, <i32>seen)), false)',
+  ]),
+  pieces('a piece is claimed again that others have', 'claimed again', [
+    'export function pieceClaimAt',
+    'stateOf(seen) !== FREE',
+    'false',
+  ]),
   pieces('a piece is claimed without comparing', 'claim and free', [
     'reachable(unit, <i32>seen, least, all)) {',
     'atomic.cmpxchg<i64>(tag(unit), seen, word(HELD + slot, <i32>seen)) !== seen',

@@ -20,6 +20,8 @@ export interface Claimer {
   readonly zeroed?: boolean;
   /** Takes what there is, up to that. */
   readonly part?: boolean;
+  /** Tries the piece first that it had before. */
+  readonly again?: boolean;
   /** Sleeps until it gets them. */
   readonly waits?: boolean;
 }
@@ -84,11 +86,14 @@ function checkEnd(machine: Machine, table: number, all: number, claimers: readon
 }
 
 function* claims(claimer: Claimer, slot: number, set: number, parker: Parker): Program {
+  let last = -1;
   for (const [i, units] of claimer.units.entries()) {
-    const unit = yield* claim(claimer, units, slot, set, parker);
+    const again = last >= 0 && (yield* call('pieceClaimAt', last, units, slot)) !== 0;
+    const unit = again ? last : yield* claim(claimer, units, slot, set, parker);
     if (unit < 0) continue;
     yield* call('pieceSeal', unit);
     yield* use(unit, slot, claimer.zeroed === true);
+    if (claimer.again) last = unit;
     if (claimer.keeps && i === claimer.units.length - 1) continue;
     yield* free(unit, set, parker);
   }

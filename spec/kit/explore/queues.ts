@@ -1,5 +1,15 @@
 /** Queue as a virtual thread uses it: what lib/queue/queue.ts, numbers.ts and messages.ts do around the kernel. */
-import { BLOCK_DATA, BUSY, CLOSED, DONE, THREAD_BATCH, THREAD_MAIL, WAKE } from '../../../lib/kernel/layout.ts';
+import {
+  BLOCK_DATA,
+  BUSY,
+  CLOSED,
+  DONE,
+  PUTTERS_WAIT,
+  RESERVERS_WAIT,
+  THREAD_BATCH,
+  THREAD_MAIL,
+  WAKE,
+} from '../../../lib/kernel/layout.ts';
 import { EventLoop } from './event-loop.ts';
 import { Failure, type Machine } from './machine.ts';
 import { AGAIN, call, type Operation, Parker, type Part, peek, poke, touch } from './programs.ts';
@@ -87,8 +97,28 @@ export class Queue {
 
   *#drop(letter: number): Part<void> {
     if (!this.#options.blocks) return;
-    yield* call('blockFree', letter);
-    if (yield* call('waiting', this.#ring.putters)) yield* this.parker.wake(this.#ring.putters);
+    yield* this.giveBack(letter);
+  }
+
+  *giveBack(block: number): Part<void> {
+    const { at, putters, reservers } = this.#ring;
+    const waiting = yield* call('blockGive', at, block);
+    if (waiting & PUTTERS_WAIT) yield* this.parker.wake(putters);
+    if (waiting & RESERVERS_WAIT) yield* this.parker.wakeAll(reservers);
+  }
+
+  /** Claims a block, and sleeps while there is none. */
+  *reserve(): Part<number> {
+    const queue = this;
+    const block = yield* this.parker.block<number>({
+      set: this.#ring.reservers,
+      *attempt() {
+        const letter = yield* queue.#write(0);
+        return letter < 0 ? AGAIN : letter;
+      },
+    });
+    if (typeof block !== 'number') throw new Failure('a wait without a deadline timed out');
+    return block;
   }
 
   #inBatch(i: number): number {
@@ -189,7 +219,7 @@ export class Queue {
 
   *close(): Part<void> {
     yield* call('ringClose', this.#ring.at);
-    for (const set of [this.#ring.getters, this.#ring.putters]) yield* this.parker.wakeAll(set);
+    for (const set of [this.#ring.getters, this.#ring.putters, this.#ring.reservers]) yield* this.parker.wakeAll(set);
   }
 
   *taskDone(): Part<void> {

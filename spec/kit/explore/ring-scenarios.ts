@@ -119,6 +119,12 @@ export const puts = (count: number): Role =>
     for (const item of itemsOf(slot, count)) if (yield* queue.put(item)) yield* note('put', item);
   };
 
+/** Claims a block and gives it back. */
+export const reserves = (count: number): Role =>
+  function* (queue) {
+    for (let i = 0; i < count; i++) yield* queue.giveBack(yield* queue.reserve());
+  };
+
 export const timedPut: Role = function* (queue, slot) {
   const item = 10 * (slot + 1);
   if (yield* queue.put(item, true)) yield* note('put', item);

@@ -20,6 +20,7 @@ import {
   QUEUE_NUMBERS_AT,
   QUEUE_PUTTERS,
   QUEUE_RECORD,
+  QUEUE_RESERVERS,
   QUEUE_SLOT_SHIFT,
   QUEUE_SLOTS,
   QUEUE_TAIL,
@@ -65,6 +66,7 @@ export class Ring {
   readonly getters: number;
   readonly putters: number;
   readonly joiners: number;
+  readonly reservers: number;
   readonly sets: readonly number[];
   readonly #machine: Machine;
   readonly #options: RingOptions;
@@ -89,7 +91,8 @@ export class Ring {
     this.getters = this.at + QUEUE_GETTERS;
     this.putters = this.at + QUEUE_PUTTERS;
     this.joiners = this.at + QUEUE_JOINERS;
-    this.sets = [this.getters, this.putters, this.joiners];
+    this.reservers = this.at + QUEUE_RESERVERS;
+    this.sets = [this.getters, this.putters, this.joiners, this.reservers];
     this.#writeWords();
     this.#nameFields();
   }
@@ -151,6 +154,7 @@ export class Ring {
     name('getters', QUEUE_GETTERS, 64);
     name('putters', QUEUE_PUTTERS, 64);
     name('joiners', QUEUE_JOINERS, 64);
+    name('reservers', QUEUE_RESERVERS, 64);
     for (let i = 0; i < this.#slots; i++) {
       const at = QUEUE_SLOTS + (i << this.#shift);
       name('slot', at, 8, overtaken ? BENIGN.slots : undefined);

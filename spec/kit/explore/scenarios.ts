@@ -21,6 +21,7 @@ import {
   putsAsync,
   putsJoinsAndCloses,
   type RingScenario,
+  reserves,
   ringScenario,
   takesAndPuts,
   takesOne,
@@ -131,6 +132,7 @@ export function plansUnder(protocol: Protocol): Plans {
         roles: [tryPuts(1), tryPuts(1), tryGets(2)],
       }),
     ),
+    plan(ring('blocks, reserved', { capacity: 1, blocks: 1, roles: [reserves(2), puts(1), gets(1)] }), 2, 3),
     plan(ring('blocks, all taken', { capacity: 2, blocks: 1, roles: [puts(1), puts(1), gets(2)] }), 2, 3),
 
     plan(locks('two threads, twice each', [{ times: 2 }, { times: 2 }])),
@@ -162,6 +164,12 @@ export function plansUnder(protocol: Protocol): Plans {
       pieces('zeroed', 3, [
         { units: [1, 1], zeroed: true },
         { units: [2], zeroed: true },
+      ]),
+    ),
+    plan(
+      pieces('claimed again', 4, [
+        { units: [2, 2, 1], again: true },
+        { units: [1, 3], zeroed: true },
       ]),
     ),
     plan(pieces('parts', 3, [{ units: [1, 1] }, { units: [3, 2], part: true }])),
