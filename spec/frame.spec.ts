@@ -9,6 +9,7 @@ import * as frames from '../lib/bridge/frame.ts';
 import { FrameReader, GREETING, HEAD, HELLO, ProtocolError, padded, REFUSED, VERSION } from '../lib/bridge/frame.ts';
 import { connect, serve } from '../lib/bridge/socket.ts';
 import { Region } from '../lib/memory/region.ts';
+import { codec } from '../lib/queue/codec.ts';
 import { Queue } from '../lib/queue/queue.ts';
 import { Mutex } from '../lib/sync/mutex.ts';
 import { until } from './kit/until.ts';
@@ -21,8 +22,10 @@ const folder = mkdtempSync(join(tmpdir(), 'ringfence-'));
 const path = join(folder, 'hostile.sock');
 const region = new Region({ bytes: 2 ** 20, threads: 2 });
 const jobs = new Queue<unknown>({ capacity: 4, region, name: 'jobs' });
+const raw = new Queue({ capacity: 4, region, name: 'raw', codec: codec.bytes });
+const kept = new Queue<unknown>({ capacity: 4, region, name: 'kept', redeliver: true });
 const till = new Mutex({ region, name: 'till' });
-const server = await serve({ path, queues: { jobs }, mutexes: { till }, frameBytes: FRAME_BYTES });
+const server = await serve({ path, queues: { jobs, raw, kept }, mutexes: { till }, frameBytes: FRAME_BYTES });
 test.after(async () => {
   await server.close();
   rmSync(folder, { recursive: true });
@@ -55,6 +58,8 @@ const opened = [
   hello(),
   frame(frames.OPEN_QUEUE, 1, Buffer.from('jobs')),
   frame(frames.OPEN_MUTEX, 2, Buffer.from('till')),
+  frame(frames.OPEN_QUEUE, 3, Buffer.from('raw')),
+  frame(frames.OPEN_QUEUE, 4, Buffer.from('kept')),
 ];
 
 /** Sends the bytes and ends; resolves with the frames that came back when the connection is closed. */
@@ -151,6 +156,19 @@ test('each offence is named', async () => {
   await till.recover(() => {}); // the first of the two held it
 });
 
+test('of a parcel that is none not even its first items are put, though bytes go straight from the socket into the queue', async () => {
+  const whole = Buffer.from([2, 0, 0, 0, 3, 0, 0, 0, 7, 8, 9, 0, 1, 0, 0, 0, 5, 0, 0, 0]);
+  for (const kind of [frames.PUT, frames.PUT_EACH]) {
+    for (const cut of [whole.subarray(0, -4), whole.subarray(0, -5), Buffer.concat([whole, whole])]) {
+      assert.match(await refusal(...opened, frame(kind, 9, cut, 2)), /^a parcel /);
+    }
+    assert.is(raw.size, 0);
+    await say(Buffer.concat([...opened, frame(kind, 9, whole, 2)]));
+    await until(() => raw.size === 2);
+    assert.equal(raw.getMany(2), [new Uint8Array([7, 8, 9]), new Uint8Array([5])]);
+  }
+});
+
 test('a client that puts more than its credit allows is refused', async () => {
   const item = Buffer.from([1, 0, 0, 0, 3, 0, 0, 0]); // true, as plain data
   const rest = Buffer.concat([Buffer.alloc(4), ...Array.from({ length: 500 }, () => item)]);
@@ -178,7 +196,7 @@ const restOf = fc.oneof(
 const hostile = fc
   .record({
     kind: fc.oneof(fc.integer({ min: 0, max: 40 }), fc.nat(65_535)),
-    object: fc.oneof(fc.nat(2), fc.nat(65_535)),
+    object: fc.oneof(fc.nat(4), fc.nat(65_535)),
     request: fc.nat(5),
     rest: restOf,
     lie: fc.option(fc.nat()),
@@ -196,7 +214,11 @@ test('tens of thousands of hostile frames end their connections, and the server 
   let sent = 0;
   let refused = 0;
   const drain = setInterval(() => {
-    while (jobs.size > 0) jobs.tryGet();
+    for (const queue of [jobs, raw]) while (queue.size > 0) queue.tryGet();
+    while (kept.size > 0) {
+      kept.tryGet();
+      kept.taskDone();
+    }
   }, 1);
   for (let at = 0; at < samples.length; at += 50) {
     const answers = await Promise.all(

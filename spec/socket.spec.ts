@@ -1,7 +1,10 @@
+import cluster from 'node:cluster';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, connect as dial, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { AsyncMutex, AsyncQueue } from '../lib/bridge/faces.ts';
@@ -20,7 +23,7 @@ import type { QueueOptions } from '../lib/queue/create.ts';
 import { Queue } from '../lib/queue/queue.ts';
 import { Mutex } from '../lib/sync/mutex.ts';
 import { child } from './kit/child.ts';
-import { killPeers, Peer } from './kit/peer.ts';
+import { type Commands, type FromPeer, killPeers, Peer } from './kit/peer.ts';
 import { refusesLater } from './kit/refuses.ts';
 import { ENTERED, newGate } from './kit/tasks.ts';
 import { until } from './kit/until.ts';
@@ -572,6 +575,30 @@ test('a client keeps its process alive exactly while it waits', async () => {
   const { code, stdout, stderr } = await ending;
   assert.equal([code, stdout, stderr], [0, 'late\n', '']);
   assert.is(await jobs.getAsync(), 'late'); // it was not acknowledged
+});
+
+test('a worker of node:cluster is a client as any other process', async () => {
+  const { jobs, server, path } = await newShop();
+  const exec = fileURLToPath(new URL('./kit/peering.js', import.meta.url));
+  cluster.setupPrimary({ exec, serialization: 'advanced' });
+  const worker = cluster.fork();
+  await once(worker, 'message');
+  const call = async (name: keyof Commands, ...args: unknown[]): Promise<unknown> => {
+    const answer = once(worker, 'message') as Promise<[FromPeer]>;
+    worker.send({ id: 0, name, args });
+    const [{ result, error }] = await answer;
+    if (error !== undefined) throw new Error(error);
+    return result;
+  };
+  await call('connect', path);
+  await call('put', [1, 2]);
+  assert.equal(await call('take', 1), [1]);
+  const ended = once(worker, 'exit');
+  worker.process.kill('SIGKILL');
+  await ended;
+  await until(() => server.clients === 0);
+  assert.is(await jobs.getAsync(), 2);
+  assert.is(await jobs.getAsync({ timeout: 5000 }), 1);
 });
 
 test('several processes sell tickets under a lock, exactly as many as there are', async () => {

@@ -5,6 +5,9 @@ export type Commands = typeof import('./peering.ts').commands;
 
 export type FromPeer = { readonly id: number; readonly result?: unknown; readonly error?: string };
 
+/** What another process says first, in place of the number of a command. */
+export const READY = -1;
+
 const DEADLINE = 60_000; // ms: a hang becomes a failure
 
 const peers = new Set<Peer>();

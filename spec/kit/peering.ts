@@ -2,7 +2,7 @@
 import { connect, type SocketClient, type SocketMutex, type SocketQueue, serve } from '../../lib/bridge/socket.ts';
 import { Region } from '../../lib/memory/region.ts';
 import { Queue } from '../../lib/queue/queue.ts';
-import type { FromPeer } from './peer.ts';
+import { type FromPeer, READY } from './peer.ts';
 
 let client: SocketClient;
 let jobs: SocketQueue<unknown>;
@@ -95,3 +95,5 @@ process.on('message', async ({ id, name, args }: { id: number; name: keyof typeo
   }
   process.send?.(answer);
 });
+
+process.send?.({ id: READY } satisfies FromPeer); // a worker of node:cluster loses what comes before
