@@ -12,12 +12,12 @@
 import { randomUUID } from 'node:crypto';
 import { type KV, Kvm, type KvWatchEntry } from '@nats-io/kv';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { NotOwnerError, OwnerDiedError, requireInteger, requireOptions, show } from '../memory/errors.ts';
+import { NotOwnerError, OwnerDiedError, requireInteger, requireOptions } from '../memory/errors.ts';
 import type { AsyncWaitOptions } from '../memory/wait.ts';
 import { Deadline } from '../pool/deadline.ts';
 import { Turnstile } from '../pool/turnstile.ts';
 import type { AsyncMutex } from './faces.ts';
-import { codeOf, requireName } from './nats-queue.ts';
+import { codeOf, requireConnection, requireName } from './nats-wire.ts';
 
 const KEY = 'holder';
 const WRONG_LAST = 10071; // the server's code for a condition that does not hold
@@ -69,9 +69,7 @@ export class NatsMutex implements AsyncMutex {
     const { connection, name, ttl } = options;
     requireName(name);
     requireInteger('ttl', ttl, 300, 86_400_000);
-    if (typeof (connection as { publish?: unknown } | undefined)?.publish !== 'function') {
-      throw new TypeError(`connection must be one of @nats-io/transport-node: got ${show(connection)}`);
-    }
+    requireConnection(connection);
     this.name = name;
     this.ttl = ttl;
     this.#connection = connection;

@@ -1,43 +1,41 @@
 /**
  * A queue between machines: a work-queue stream of NATS JetStream that refuses when it is full, and one durable consumer.
  *
- * Put   1. publish with an identity of its own, so that trying again cannot double it  2. if the stream is full, pause and try again
- * Get   1. ask for as many items as are waited for, and no more: what is here is withheld from other machines
- *       2. while an item is in hand, say so before its lease runs out  3. an acknowledgement deletes it
+ * Put   1. publish with an identity of its own, so that trying again cannot double it  2. if the stream is full, pause and try
+ *          again: see nats-publisher.ts
+ * Get   1. ask for as many items as are waited for, and no more: see nats-pulls.ts
+ *       2. while an item is in hand, say so before its lease runs out  3. an acknowledgement deletes it: see nats-hand.ts
  *
  * A process that stops, for whatever reason, says nothing any more, and after the lease its items go to others.
  */
-import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import {
   AckPolicy,
   type Consumer,
-  type ConsumerMessages,
   DiscardPolicy,
-  type JetStreamClient,
   type JetStreamManager,
-  type JsMsg,
   jetstream,
   jetstreamManager,
   RetentionPolicy,
   StorageType,
 } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
-import { type NatsConnection, nanos } from '@nats-io/transport-node';
+import { type Msg, type NatsConnection, nanos } from '@nats-io/transport-node';
 import { ClosedError, CodecError, requireInteger, requireOptions, show } from '../memory/errors.ts';
-import { type AsyncWaitOptions, allowListeners } from '../memory/wait.ts';
+import type { AsyncWaitOptions } from '../memory/wait.ts';
 import { Deadline } from '../pool/deadline.ts';
-import { Turnstile } from '../pool/turnstile.ts';
 import { type Codec, codec as codecs } from '../queue/codec.ts';
 import type { RemoteQueue, Task } from './faces.ts';
-import { packItems, unpackItems } from './parcel.ts';
+import { Hand } from './nats-hand.ts';
+import { Publisher } from './nats-publisher.ts';
+import { Pulls } from './nats-pulls.ts';
+import { codeOf, Requests, requireConnection, requireName } from './nats-wire.ts';
+import { unpackItems } from './parcel.ts';
 
-const FULL = 10077; // the server's code for a stream that has as many messages as it may have
 const EXISTS = 10058; // a stream of that name has another configuration
-const ANSWER_TIME = 2000; // ms until a publication is tried again
-const ASKING_TIME = 5000; // ms that a request for items stays with the server
-const SHORTEST_PAUSE = 2; // ms before a refused publication is tried again
-const LONGEST_PAUSE = 100;
+const MOST_TAKEN = 1024; // items together
+const SHORTEST_PAUSE = 2; // ms until it is asked again whether all is dealt with
+const LONGEST_PAUSE = 200;
 const BUCKET = 'ringfence_queues';
 const CONSUMER = 'ringfence';
 
@@ -58,12 +56,6 @@ export interface NatsQueueOptions<T> {
   durable?: boolean | undefined;
 }
 
-interface Getter {
-  readonly max: number;
-  readonly resolve: (messages: JsMsg[]) => void;
-  readonly reject: (reason: unknown) => void;
-}
-
 /** A queue on a NATS server: see `natsQueue`. Items are delivered at least once. */
 export class NatsQueue<T = unknown> implements RemoteQueue<T> {
   readonly name: string;
@@ -72,20 +64,11 @@ export class NatsQueue<T = unknown> implements RemoteQueue<T> {
   readonly #codec: Codec<T>;
   readonly #lease: number;
   readonly #durable: boolean;
-  readonly #window: Turnstile;
-  readonly #producer = randomUUID();
-  readonly #getters: Getter[] = [];
-  readonly #here: JsMsg[] = []; // came for a getter that had given up
-  readonly #asking = new Set<ConsumerMessages>();
-  readonly #inHand = new Set<JsMsg>();
-  readonly #tasks = new Set<JsMsg>();
-  #js!: JetStreamClient; // these three by `open`
-  #manager!: JetStreamManager;
+  readonly #publisher: Publisher<T>;
+  readonly #hand: Hand;
+  readonly #pulls: Pulls;
+  #manager!: JetStreamManager; // these two by `open`
   #consumer!: Consumer;
-  #count = 0; // of what was put
-  #asked = 0; // items that the server was asked for
-  #closed = false;
-  #heart: NodeJS.Timeout | undefined;
 
   /** @internal `natsQueue` makes them. */
   constructor(options: NatsQueueOptions<T>) {
@@ -95,16 +78,17 @@ export class NatsQueue<T = unknown> implements RemoteQueue<T> {
     requireInteger('capacity', capacity, 1, 2 ** 24);
     requireInteger('lease', lease, 1000, 86_400_000);
     requireInteger('window', window, 1, 65_536);
-    if (typeof (connection as { publish?: unknown } | undefined)?.publish !== 'function') {
-      throw new TypeError(`connection must be one of @nats-io/transport-node: got ${show(connection)}`);
-    }
+    requireConnection(connection);
     this.name = name;
     this.capacity = capacity;
     this.#connection = connection;
     this.#codec = codec as Codec<T>;
     this.#lease = lease;
     this.#durable = durable;
-    this.#window = new Turnstile(window);
+    const requests = new Requests(connection);
+    this.#publisher = new Publisher(connection, requests, this.#subject, this.#title, this.#codec, window);
+    this.#hand = new Hand(connection, requests, lease);
+    this.#pulls = new Pulls(connection, this.#stream, CONSUMER, () => this.#endIfDrained());
   }
 
   get #stream(): string {
@@ -121,7 +105,6 @@ export class NatsQueue<T = unknown> implements RemoteQueue<T> {
 
   /** @internal */
   async open(): Promise<this> {
-    this.#js = jetstream(this.#connection);
     this.#manager = await jetstreamManager(this.#connection);
     await this.#makeStream();
     await this.#manager.consumers.add(this.#stream, {
@@ -130,7 +113,7 @@ export class NatsQueue<T = unknown> implements RemoteQueue<T> {
       ack_wait: nanos(this.#lease),
       max_ack_pending: -1,
     });
-    this.#consumer = await this.#js.consumers.get(this.#stream, CONSUMER);
+    this.#consumer = await jetstream(this.#connection).consumers.get(this.#stream, CONSUMER);
     await this.#watch();
     return this;
   }
@@ -158,16 +141,15 @@ export class NatsQueue<T = unknown> implements RemoteQueue<T> {
   async #watch(): Promise<void> {
     const bucket = await new Kvm(this.#connection).create(BUCKET);
     const news = await bucket.watch({ key: this.name });
-    this.#closed = (await bucket.get(this.name))?.string() === 'closed';
+    if ((await bucket.get(this.name))?.string() === 'closed') this.#hearClosed();
     void (async () => {
       for await (const entry of news) if (entry.operation === 'PUT' && entry.string() === 'closed') this.#hearClosed();
     })();
   }
 
   #hearClosed(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    for (const messages of this.#asking) messages.stop(); // they ask again, and then look whether that is the end
+    this.#publisher.closed = true;
+    this.#pulls.close();
   }
 
   /** How many items are there that nobody has taken. */
@@ -179,98 +161,54 @@ export class NatsQueue<T = unknown> implements RemoteQueue<T> {
    * Puts an item; resolves when the server has it. After a timeout or an abort it may yet be there, if the server did not answer.
    * Rejects with ClosedError, CodecError, TimeoutError, or what the connection throws when it is closed for good.
    */
-  async putAsync(value: T, options: AsyncWaitOptions = {}): Promise<void> {
+  async putAsync(value: T, options?: AsyncWaitOptions): Promise<void> {
+    if (options === undefined) return this.#publisher.publish(value, undefined);
     const { signal, clear } = new Deadline(`put to ${this.#title}`, options);
     try {
-      await this.#publish(value, signal);
+      await this.#publisher.publish(value, signal);
     } finally {
       clear();
     }
   }
 
-  /** Puts all items. When it rejects, some of them may have been put. */
+  /**
+   * Puts all items. When it rejects, some of them may have been put; when an item cannot be encoded, all before it are put, and the
+   * error's `done` says how many.
+   */
   async putManyAsync(values: ArrayLike<T>, options: AsyncWaitOptions = {}): Promise<void> {
     if (typeof values?.length !== 'number') throw new TypeError(`values must be array-like: got ${show(values)}`);
     const { signal, clear } = new Deadline(`putMany to ${this.#title}`, options);
-    const failed = new AbortController();
-    const either = signal ? AbortSignal.any([signal, failed.signal]) : failed.signal;
-    allowListeners(either);
     try {
-      const puts = Array.from(values, (value) => this.#publish(value, either));
-      for (const put of puts) put.catch((error) => failed.abort(error));
-      await Promise.all(puts);
+      await this.#publisher.publishAll(values, signal);
     } finally {
       clear();
-    }
-  }
-
-  async #publish(value: T, signal: AbortSignal | undefined): Promise<void> {
-    if (this.#closed) throw new ClosedError(this.#title);
-    const most = this.#connection.info?.max_payload ?? 2 ** 20;
-    const bytes = Uint8Array.from(packItems(this.#codec, [value], 0, { items: 1, bytes: most, most }).body);
-    const msgID = `${this.#producer}.${this.#count++}`;
-    await this.#window.enter(signal);
-    try {
-      for (let ms = SHORTEST_PAUSE; ; ms = Math.min(ms * 2, LONGEST_PAUSE)) {
-        signal?.throwIfAborted();
-        if (this.#closed) throw new ClosedError(this.#title);
-        if (await this.#isPublished(bytes, msgID)) return;
-        await pause(ms * (0.5 + Math.random()), undefined, { signal }).catch(() => {});
-      }
-    } finally {
-      this.#window.leave();
-    }
-  }
-
-  /** False when the server refused it or did not answer. */
-  async #isPublished(bytes: Uint8Array, msgID: string): Promise<boolean> {
-    try {
-      await this.#js.publish(this.#subject, bytes, { msgID, timeout: ANSWER_TIME });
-      return true;
-    } catch (error) {
-      if (this.#connection.isClosed()) throw error;
-      if (codeOf(error) !== undefined && codeOf(error) !== FULL) throw error;
-      return false;
     }
   }
 
   /** Takes the oldest item. Rejects with ClosedError once the queue is closed and drained, and with TimeoutError. */
   async getAsync(options?: AsyncWaitOptions): Promise<T> {
-    const [message] = await this.#take(1, options);
-    return this.#open(message as JsMsg, this.#inHand);
+    const [value] = this.#open(await this.#take(1, options), true);
+    return value as T;
   }
 
   /** Takes at least one and at most `max` items, as many as are there. Rejects as `getAsync`. */
   async getManyAsync(max: number, options?: AsyncWaitOptions): Promise<T[]> {
     requireInteger('max', max, 1, Number.MAX_SAFE_INTEGER);
-    const messages = await this.#take(Math.min(max, this.capacity, 1024), options);
-    return messages.map((message) => this.#open(message, this.#inHand));
+    return this.#open(await this.#take(max, options), true);
   }
 
   /** As `getAsync`; the item has an acknowledgement of its own, and `taskDone` does not count it. */
   async takeAsync(options?: AsyncWaitOptions): Promise<Task<T>> {
-    const [message] = (await this.#take(1, options)) as [JsMsg];
-    const value = this.#open(message, this.#tasks);
-    const end = async (how: () => unknown): Promise<void> => {
-      if (this.#tasks.delete(message)) await how();
-    };
-    return { value, done: () => end(() => this.#acknowledge(message)), giveBack: () => end(() => message.nak()) };
+    const messages = await this.#take(1, options);
+    const [value] = this.#open(messages, false);
+    return this.#hand.task(value as T, messages);
   }
 
   /** As `takeAsync`, up to `max` items with one acknowledgement; resolves with `undefined` once the queue is closed and drained. */
   async takeManyAsync(max: number, options?: AsyncWaitOptions): Promise<Task<T[]> | undefined> {
     requireInteger('max', max, 1, Number.MAX_SAFE_INTEGER);
-    const messages = await this.#take(Math.min(max, this.capacity, 1024), options).catch(endOf);
-    if (!messages) return undefined;
-    const value = messages.map((message) => this.#open(message, this.#tasks));
-    const end = async (how: (message: JsMsg) => unknown): Promise<void> => {
-      await Promise.all(messages.map((message) => this.#tasks.delete(message) && how(message)));
-    };
-    return {
-      value,
-      done: () => end((message) => this.#acknowledge(message)),
-      giveBack: () => end((message) => message.nak()),
-    };
+    const messages = await this.#take(max, options).catch(endOf);
+    return messages && this.#hand.task(this.#open(messages, false), messages);
   }
 
   /** What is taken and not acknowledged counts as there. */
@@ -278,110 +216,42 @@ export class NatsQueue<T = unknown> implements RemoteQueue<T> {
     return this.capacity;
   }
 
-  #open(message: JsMsg, hand: Set<JsMsg>): T {
-    try {
-      const bytes = Buffer.from(message.data.buffer, message.data.byteOffset, message.data.byteLength);
-      const [value] = unpackItems(this.#codec, bytes, 0);
-      hand.add(message);
-      this.#beat();
-      return value as T;
-    } catch (cause) {
-      message.term(); // nobody could read it
-      throw new CodecError(this.#codec.name, `cannot read an item of ${this.#title}`, { cause });
+  /** The items of messages, which are in hand from now on: all of them, or none. */
+  #open(messages: readonly Msg[], isOrdered: boolean): T[] {
+    const values: T[] = [];
+    for (const message of messages) {
+      try {
+        const { buffer, byteOffset, byteLength } = message.data;
+        values.push(unpackItems(this.#codec, Buffer.from(buffer, byteOffset, byteLength), 0)[0] as T);
+      } catch (cause) {
+        for (const other of messages) if (other !== message) other.respond('-NAK');
+        message.respond('+TERM'); // nobody could read it
+        throw new CodecError(this.#codec.name, `cannot read an item of ${this.#title}`, { cause });
+      }
     }
+    for (const message of messages) this.#hand.add(message, isOrdered);
+    return values;
   }
 
-  /** Says of what is in hand that it is in hand. */
-  #beat(): void {
-    this.#heart ??= setInterval(() => {
-      for (const hand of [this.#inHand, this.#tasks]) for (const message of hand) message.working();
-      if (this.#inHand.size + this.#tasks.size > 0) return;
-      clearInterval(this.#heart);
-      this.#heart = undefined;
-    }, this.#lease / 3).unref();
-  }
-
-  async #take(max: number, options: AsyncWaitOptions = {}): Promise<JsMsg[]> {
+  async #take(max: number, options: AsyncWaitOptions | undefined): Promise<Msg[]> {
+    const most = Math.min(max, this.capacity, MOST_TAKEN);
+    if (options === undefined) return this.#pulls.take(most, undefined);
     const { signal, clear } = new Deadline(`get from ${this.#title}`, options);
     try {
-      return await new Promise<JsMsg[]>((resolve, reject) => {
-        const getter = { max, resolve, reject };
-        this.#getters.push(getter);
-        signal?.addEventListener('abort', () => this.#giveUp(getter, signal.reason), { once: true });
-        this.#deal();
-        this.#ask();
-      });
+      return await this.#pulls.take(most, signal);
     } finally {
       clear();
     }
   }
 
-  #giveUp(getter: Getter, reason: unknown): void {
-    const at = this.#getters.indexOf(getter);
-    if (at < 0) return;
-    this.#getters.splice(at, 1);
-    getter.reject(reason);
-    if (this.#getters.length === 0) for (const messages of this.#asking) messages.stop();
-  }
-
-  /** Asks for what is waited for and was not asked for. */
-  #ask(): void {
-    const wanted = this.#getters.reduce((sum, { max }) => sum + max, 0) - this.#asked - this.#here.length;
-    if (wanted > 0) void this.#fetch(wanted);
-  }
-
-  async #fetch(wanted: number): Promise<void> {
-    this.#asked += wanted;
-    let left = wanted;
-    let messages: ConsumerMessages | undefined;
-    try {
-      messages = await this.#consumer.fetch({ max_messages: wanted, expires: this.#closed ? 1000 : ASKING_TIME });
-      this.#asking.add(messages);
-      if (this.#getters.length === 0) messages.stop();
-      for await (const message of messages) {
-        left--;
-        this.#asked--;
-        this.#here.push(message);
-        this.#dealSoon();
-      }
-    } catch (error) {
-      if (this.#connection.isClosed()) this.#rejectAll(error);
-      else await pause(LONGEST_PAUSE); // the server is away, or the request was lost with a connection
-    }
-    if (messages) this.#asking.delete(messages);
-    this.#asked -= left;
-    if (this.#closed && left === wanted) await this.#endIfDrained();
-    this.#ask();
-  }
-
+  /**
+   * Whether nothing can come any more: nothing is there, and nobody has what might come back. Who has something himself does not
+   * wait for what others have, so that no two wait for each other.
+   */
   async #endIfDrained(): Promise<void> {
-    const left = await this.size.catch(() => 1);
-    if (left === 0) this.#rejectAll(new ClosedError(this.#title));
-  }
-
-  #rejectAll(reason: unknown): void {
-    for (const getter of this.#getters.splice(0)) getter.reject(reason);
-  }
-
-  #dealing = false;
-
-  /** What came in one turn of the event loop goes to the getters together. */
-  #dealSoon(): void {
-    if (this.#dealing) return;
-    this.#dealing = true;
-    setImmediate(() => {
-      this.#dealing = false;
-      this.#deal();
-    });
-  }
-
-  #deal(): void {
-    while (this.#here.length > 0 && this.#getters.length > 0) {
-      const getter = this.#getters.shift() as Getter;
-      getter.resolve(this.#here.splice(0, getter.max));
-    }
-    // Nobody waits here: let others have it.
-    if (this.#getters.length === 0) for (const message of this.#here.splice(0)) message.nak();
+    const { num_pending, num_ack_pending } = await this.#consumer.info();
+    const isOver = num_pending === 0 && (num_ack_pending === 0 || this.#hand.size > 0);
+    if (isOver) this.#pulls.rejectAll(new ClosedError(this.#title));
   }
 
   /**
@@ -390,35 +260,18 @@ export class NatsQueue<T = unknown> implements RemoteQueue<T> {
    */
   async taskDone(n = 1): Promise<void> {
     requireInteger('n', n, 1, 2 ** 24);
-    if (this.#inHand.size < n) {
-      throw new RangeError(
-        `n must be at most the items taken from ${this.#title}: got ${n}, there are ${this.#inHand.size}`,
-      );
+    const { ordered } = this.#hand;
+    if (ordered < n) {
+      throw new RangeError(`n must be at most the items taken from ${this.#title}: got ${n}, there are ${ordered}`);
     }
-    const messages = [...this.#inHand].slice(0, n);
-    for (const message of messages) this.#inHand.delete(message);
-    await Promise.all(messages.map((message) => this.#acknowledge(message)));
-  }
-
-  /** An acknowledgement is tried again as a publication is: a second one does nothing. */
-  async #acknowledge(message: JsMsg): Promise<void> {
-    const { reply } = message as JsMsg & { readonly reply: string };
-    for (let tries = 5; ; tries--) {
-      try {
-        await this.#connection.request(reply, '+ACK', { timeout: ANSWER_TIME });
-        return;
-      } catch (error) {
-        if (tries === 0 || this.#connection.isClosed()) throw error;
-        await pause(LONGEST_PAUSE);
-      }
-    }
+    await this.#hand.acknowledge(this.#hand.oldest(n));
   }
 
   /** Resolves when all that was put is dealt with; asks the server now and then. Rejects with TimeoutError. */
   async joinAsync(options: AsyncWaitOptions = {}): Promise<void> {
     const { signal, clear } = new Deadline(`join of ${this.#title}`, options);
     try {
-      for (let ms = SHORTEST_PAUSE; ; ms = Math.min(ms * 2, LONGEST_PAUSE * 2)) {
+      for (let ms = SHORTEST_PAUSE; ; ms = Math.min(ms * 2, LONGEST_PAUSE)) {
         const { state } = await this.#manager.streams.info(this.#stream);
         if (state.messages === 0) return;
         signal?.throwIfAborted();
@@ -449,9 +302,9 @@ export class NatsQueue<T = unknown> implements RemoteQueue<T> {
   /** Takes items until the queue is closed and drained. Acknowledge each by `taskDone`. */
   async *[Symbol.asyncIterator](): AsyncIterator<T> {
     for (;;) {
-      const messages = await this.#take(1).catch(endOf);
+      const messages = await this.#take(1, undefined).catch(endOf);
       if (!messages) return;
-      yield this.#open(messages[0] as JsMsg, this.#inHand);
+      yield this.#open(messages, true)[0] as T;
     }
   }
 }
@@ -459,16 +312,4 @@ export class NatsQueue<T = unknown> implements RemoteQueue<T> {
 function endOf(error: unknown): undefined {
   if (!(error instanceof ClosedError)) throw error;
   return undefined;
-}
-
-/** Throws unless the server can have something of this name. */
-export function requireName(name: unknown): asserts name is string {
-  if (typeof name === 'string' && /^[\w-]{1,64}$/.test(name)) return;
-  throw new TypeError(`name must be 1 to 64 letters, digits, _ or -: got ${show(name)}`);
-}
-
-/** The code of an error of the server itself; the others are those of a connection. */
-export function codeOf(error: unknown): number | undefined {
-  const { code } = (error ?? {}) as { code?: unknown };
-  return typeof code === 'number' && code > 10_000 ? code : undefined;
 }
