@@ -82,3 +82,8 @@ export function toLocated(city: City): Located {
   const { capital, metres } = nearestCapital(city);
   return { city: `${city.name} ${city.country}`, geohash: geohash(city), capital, metres: Math.round(metres) };
 }
+
+/** Many at a time, as they come from another machine. */
+export function locateAll(cities: readonly City[]): Located[] {
+  return cities.map(toLocated);
+}

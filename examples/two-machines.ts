@@ -12,17 +12,14 @@ import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { type NatsQueue, natsQueue } from '../lib/bridge/nats.ts';
+import { pipeline, type WorkerModule } from '../lib/index.ts';
 import { type City, toCity, toLocated } from './cities.worker.ts';
 import { type Located, Tally } from './tally.ts';
 
 const CITIES = 10_000;
 const BATCH = 100;
 
-/** Cities, and from which of them on, so that a batch that comes twice is known again. */
-interface Batch<T> {
-  readonly from: number;
-  readonly items: readonly T[];
-}
+const work = new URL('./cities.worker.js', import.meta.url) as WorkerModule<typeof import('./cities.worker.ts')>;
 
 const [role, port] = process.argv.slice(2);
 if (role === undefined) await main();
@@ -30,24 +27,17 @@ else await machine(await connect({ servers: `127.0.0.1:${port}` }), role);
 
 /** What runs on each machine; all they know of each other is the address of the server. */
 async function machine(connection: NatsConnection, role: string): Promise<void> {
-  const cities = await open<City>(connection, 'cities');
-  const located = await open<Located>(connection, 'located');
-  if (role === 'read') {
-    const all = load();
-    for (let from = 0; from < all.length; from += BATCH) {
-      await cities.putAsync({ from, items: all.slice(from, from + BATCH) });
-    }
-    await cities.close();
-  } else {
-    for await (const { from, items } of cities) {
-      await located.putAsync({ from, items: items.map(toLocated) });
-      await cities.taskDone(); // not before the next queue has it
-    }
+  const cities = await open<City[]>(connection, 'cities');
+  if (role === 'read') await pipeline(load()).batch(BATCH).to(cities);
+  else {
+    // A batch is acknowledged when the next queue has what came of it. `cities` ends when nobody has any of it in hand.
+    const located = await open<Located[]>(connection, 'located');
+    await pipeline(cities, { inFlight: 8 }).map(work, 'locateAll').to(located);
   }
   await connection.close();
 }
 
-function open<T>(connection: NatsConnection, name: string): Promise<NatsQueue<Batch<T>>> {
+function open<T>(connection: NatsConnection, name: string): Promise<NatsQueue<T>> {
   return natsQueue({ connection, name, capacity: 20, lease: 1000, durable: false });
 }
 
@@ -73,7 +63,7 @@ async function main(): Promise<void> {
 /** The machine that counts, and starts the others here; whether its answer is that of one process alone. */
 async function count(port: number): Promise<boolean> {
   const connection = await patientlyConnect(port);
-  const located = await open<Located>(connection, 'located');
+  const located = await open<Located[]>(connection, 'located');
   const [reader, victim, survivor] = ['read', 'locate', 'locate'].map((role) => start(role, port)) as [
     ChildProcess,
     ChildProcess,
@@ -81,16 +71,15 @@ async function count(port: number): Promise<boolean> {
   ];
   const ended = [reader, survivor].map((machine) => new Promise((resolve) => machine.once('exit', resolve)));
   const tally = new Tally();
-  const seen = new Set<number>();
+  const seen = new Set<string>();
   let twice = 0;
-  while (seen.size < CITIES / BATCH) {
-    const { from, items } = await located.getAsync();
-    if (seen.has(from)) twice++;
-    else for (const city of items) tally.add(city);
-    seen.add(from);
-    await located.taskDone();
+  await pipeline(located).forEach((batch) => {
+    const mark = JSON.stringify(batch);
+    if (seen.has(mark)) twice++;
+    else for (const city of batch) tally.add(city);
+    seen.add(mark);
     if (seen.size === CITIES / BATCH / 4) victim.kill('SIGKILL');
-  }
+  });
   await Promise.all(ended);
   await connection.close();
   const alone = new Tally();

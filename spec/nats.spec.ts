@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { Kvm } from '@nats-io/kv';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { AsyncMutex, AsyncQueue } from '../lib/bridge/faces.ts';
@@ -166,6 +167,45 @@ function specify(server: NatsServer): void {
     await refusesLater(there.getAsync(), ClosedError);
   });
 
+  test('a closed queue has not ended while somebody has an item of it that may come back', async () => {
+    const [here, there] = (await newQueues<number>(2)) as [NatsQueue<number>, NatsQueue<number>];
+    await here.putManyAsync([1, 2, 3]);
+    const mine = await here.takeManyAsync(2);
+    const theirs = await there.takeAsync();
+    assert.is(mine?.value.length, 2);
+    await here.close();
+    assert.is(await here.takeManyAsync(2), undefined); // who has something does not wait for others
+    await mine?.done();
+    const waiting = here.takeManyAsync(2);
+    await theirs.giveBack();
+    const back = await waiting;
+    assert.equal(back?.value, [theirs.value]);
+    await back?.done();
+    await back?.giveBack(); // does nothing any more
+    assert.is(await there.takeManyAsync(2), undefined);
+    await here.joinAsync({ timeout: 5000 });
+  });
+
+  test('an item that nobody can read is dropped, and those that came with it come again', async () => {
+    const [writer, reader] = (await newQueues<unknown>(2)) as [NatsQueue, NatsQueue];
+    const connection = await server.connect();
+    const numbersOnly = await natsQueue<number>({ connection, name: writer.name, capacity: 8, codec: codec.i32 });
+    await writer.putManyAsync(['text', 'more']);
+    await refusesLater(numbersOnly.getManyAsync(2), CodecError, 'cannot read an item');
+    assert.is(await reader.getAsync({ timeout: 5000 }), 'more');
+    await reader.taskDone();
+    await reader.joinAsync({ timeout: 5000 });
+  });
+
+  test('of many items those before one that cannot be sent are put, and the error says how many', async () => {
+    const [here] = (await newQueues<number>(1, { codec: codec.i32 })) as [NatsQueue<number>];
+    const error = await here.putManyAsync([1, 2, 0.5, 4]).catch((error) => error);
+    assert.instance(error, CodecError);
+    assert.is(error.done, 2);
+    assert.equal((await here.getManyAsync(8)).sort(), [1, 2]);
+    await here.taskDone(2);
+  });
+
   test('a queue or mutex that is there with other options is not taken for one with these', async () => {
     const [queue] = (await newQueues(1)) as [NatsQueue];
     const connection = await server.connect();
@@ -266,9 +306,29 @@ function specify(server: NatsServer): void {
     await Promise.all([putting, working]);
     assert.equal([...new Set(acknowledged)].sort(byNumber), numbers(300));
     await here.joinAsync({ timeout: 10_000 });
-    assert.is(lease.signal.aborted, false);
+    assert.is(lease.signal.aborted, false, String(lease.signal.reason?.cause));
     await mutex.unlock();
     console.log(`total: 2 restarts of nats-server, 300 items, ${twice.length} delivered twice`);
+  });
+
+  test('a renewal that was written late, by way of a new connection, costs no lock', async () => {
+    const connection = await server.connect();
+    const mutex = await natsMutex({ connection, name: 'late', ttl: 1500 });
+    const bucket = await new Kvm(connection).open('ringfence_lock_late');
+    const late = async () => bucket.put('holder', (await bucket.get('holder'))?.string() ?? '');
+    const { signal } = await mutex.lockAsync();
+    const written = await late();
+    let renewed = written;
+    const watching = (async () => {
+      for await (const { revision } of await bucket.watch({ key: 'holder' })) renewed = revision;
+    })();
+    await until(() => signal.aborted || renewed > written);
+    assert.is(signal.aborted, false, String(signal.reason?.cause));
+    await late();
+    await mutex.unlock();
+    await mutex.withAsync(() => {});
+    await connection.close();
+    await watching;
   });
 
   test('a lock whose server does not come back is lost when its ttl is over', async () => {

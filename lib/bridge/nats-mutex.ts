@@ -167,8 +167,8 @@ export class NatsMutex implements AsyncMutex {
       held.revision = await this.#bucket.update(KEY, this.#id, held.revision, Math.min(left, this.ttl / 3));
       if (held === this.#held) this.#renewLater(held, now);
     } catch (cause) {
-      // Without an answer it may have been written: then the number to be replaced is no longer known.
-      if (codeOf(cause) === undefined && left > 0 && (await this.#isOurs(held))) this.#renewLater(held, since);
+      // It may have been written without an answer, or late, by way of a new connection: then the number to be replaced is another.
+      if (left > 0 && (await this.#isOurs(held))) this.#renewLater(held, since);
       else this.#lose(held, cause);
     }
   }
@@ -203,12 +203,21 @@ export class NatsMutex implements AsyncMutex {
     try {
       await held.renewing;
       if (held.signal.aborted) throw new Error('it was lost', { cause: held.signal.reason });
-      await this.#bucket.delete(KEY, { previousSeq: held.revision });
+      await this.#remove(held);
     } catch (cause) {
       throw Object.assign(new NotOwnerError(`${this.#title} cannot be unlocked: it was lost meanwhile`), { cause });
     } finally {
       clearTimeout(held.timer);
       this.#turn.leave();
+    }
+  }
+
+  async #remove(held: Held): Promise<void> {
+    try {
+      await this.#bucket.delete(KEY, { previousSeq: held.revision });
+    } catch (error) {
+      if (!(await this.#isOurs(held))) throw error;
+      await this.#bucket.delete(KEY, { previousSeq: held.revision });
     }
   }
 
