@@ -8,6 +8,7 @@ import type { Plan, Plans } from './kit/explore/plans.ts';
 import { plansUnder, standard } from './kit/explore/scenarios.ts';
 import { explore, type Report } from './kit/explore/search.ts';
 import { shippedKernel } from './kit/explore/shipped.ts';
+import { inTurn } from './kit/explore/stage.ts';
 
 const builds = await buildMutants([...mutants, ...equivalents]);
 const shipped = shippedKernel();
@@ -21,7 +22,11 @@ function plansBy(by: string, { plans, deaths }: Plans = standard): Plan[] {
 }
 
 /** What the first search that fails says, or the last one. */
-function judge(kernel: Instrumented, plans: readonly Plan[], mutant: number, fault?: Fault): Report {
+function judge(...args: Parameters<typeof search>): Promise<Report> {
+  return inTurn(() => search(...args));
+}
+
+function search(kernel: Instrumented, plans: readonly Plan[], mutant: number, fault?: Fault): Report {
   let report: Report | undefined;
   for (const { scenario, quick } of plans) {
     report = explore(kernel, scenario, { preemptions: quick, mutant, ...(fault ? { fault } : {}) });
@@ -30,17 +35,17 @@ function judge(kernel: Instrumented, plans: readonly Plan[], mutant: number, fau
   return report as Report;
 }
 
-function judgeMutant({ name, by }: Mutant, fault?: Fault): Report {
+async function judgeMutant({ name, by }: Mutant, fault?: Fault): Promise<Report> {
   const build = builds.find(({ numbers }) => numbers.has(name));
   assert.ok(build, name);
   return judge(build.instrumented, plansBy(by), build.numbers.get(name) ?? 0, fault);
 }
 
 for (const [i, { instrumented, numbers }] of builds.entries()) {
-  test(`the kernel that mutants were made of is clean under the searches that kill them (${i + 1})`, () => {
+  test(`the kernel that mutants were made of is clean under the searches that kill them (${i + 1})`, async () => {
     const plans = new Set(mutants.filter(({ name }) => numbers.has(name)).flatMap(({ by }) => plansBy(by)));
     for (const plan of plans) {
-      const { verdict, failure } = judge(instrumented, [plan], 0);
+      const { verdict, failure } = await judge(instrumented, [plan], 0);
       const planned = plan.quick === Number.POSITIVE_INFINITY ? 'exhausted' : 'bounded';
       assert.is(verdict, planned, `${plan.scenario.name}: ${JSON.stringify(failure)}`);
     }
@@ -48,28 +53,28 @@ for (const [i, { instrumented, numbers }] of builds.entries()) {
 }
 
 for (const mutant of mutants) {
-  test(`killed: ${mutant.name}`, () => {
-    assert.is(judgeMutant(mutant).verdict, 'failed');
+  test(`killed: ${mutant.name}`, async () => {
+    assert.is((await judgeMutant(mutant)).verdict, 'failed');
     killed++;
   });
 }
 
 for (const { name, by, protocol } of protocols) {
-  test(`killed: ${name}`, () => {
-    assert.is(judge(shipped, plansBy(by, plansUnder(protocol)), 0).verdict, 'failed');
+  test(`killed: ${name}`, async () => {
+    assert.is((await judge(shipped, plansBy(by, plansUnder(protocol)), 0)).verdict, 'failed');
     killed++;
   });
 }
 
 for (const mutant of equivalents) {
-  test(`no difference: ${mutant.name}, since ${mutant.reason}`, () => {
-    assert.is.not(judgeMutant(mutant).verdict, 'failed');
+  test(`no difference: ${mutant.name}, since ${mutant.reason}`, async () => {
+    assert.is.not((await judgeMutant(mutant)).verdict, 'failed');
   });
 }
 
 for (const { name, by, protocol, reason } of equivalentProtocols) {
-  test(`no difference: ${name}, since ${reason}`, () => {
-    assert.is.not(judge(shipped, plansBy(by, plansUnder(protocol)), 0).verdict, 'failed');
+  test(`no difference: ${name}, since ${reason}`, async () => {
+    assert.is.not((await judge(shipped, plansBy(by, plansUnder(protocol)), 0)).verdict, 'failed');
   });
 }
 
@@ -82,10 +87,10 @@ const faults: readonly (readonly [Fault, string])[] = [
 ];
 
 for (const [fault, name] of faults) {
-  test(`noticed: an explorer that ${fault}`, () => {
+  test(`noticed: an explorer that ${fault}`, async () => {
     const mutant = mutants.find((one) => one.name === name);
     assert.ok(mutant);
-    assert.is.not(judgeMutant(mutant, fault).verdict, 'failed', 'the mutant that it should miss');
+    assert.is.not((await judgeMutant(mutant, fault)).verdict, 'failed', 'the mutant that it should miss');
     killed++;
   });
 }

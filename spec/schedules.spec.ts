@@ -5,6 +5,7 @@ import { standard } from './kit/explore/scenarios.ts';
 import type { Report } from './kit/explore/search.ts';
 import { explore, sample } from './kit/explore/search.ts';
 import { shippedKernel } from './kit/explore/shipped.ts';
+import { inTurn } from './kit/explore/stage.ts';
 
 const RUNS = 500; // random ones, of each crowd
 
@@ -21,8 +22,8 @@ function add({ schedules, states, benign: met, verdict }: Report): void {
 
 for (const { scenario, quick } of [...standard.plans, ...standard.deaths]) {
   const planned = quick === Number.POSITIVE_INFINITY ? 'exhausted' : 'bounded';
-  test(`${scenario.name}: ${planned === 'exhausted' ? 'every schedule' : `all with ${quick} preemptions`}`, () => {
-    const report = explore(kernel, scenario, { preemptions: quick });
+  test(`${scenario.name}: ${planned === 'exhausted' ? 'every schedule' : `all with ${quick} preemptions`}`, async () => {
+    const report = await inTurn(() => explore(kernel, scenario, { preemptions: quick }));
     assert.is(report.verdict, planned, JSON.stringify(report.failure));
     assert.is(complaint('quick', report), undefined);
     add(report);
@@ -41,7 +42,7 @@ for (const scenario of standard.crowds) {
 
 test('each race that is allowed was met', () => {
   assert.equal([...benign].sort(), [
-    ...['block state', 'head seen', 'next to notify', 'share', 'slot', 'tail', 'wide'],
+    ...['block state', 'cell', 'head seen', 'next to notify', 'share', 'slot', 'tail', 'wide'],
   ]);
 });
 

@@ -10,7 +10,7 @@
  * Take       1. too far behind: move the cursor on to the oldest item, and count those that were missed
  *            2. is the cell of the cursor published?  3. copy the message into the mail
  *            4. was the position claimed anew meanwhile? then drop the copy and start again
- *            5. compare-exchange the cursor: the copy is the item
+ *            5. compare-exchange the cursor: the copy is the item, unless another thread has left meanwhile
  * Subscribe  1. compare-exchange the state of a free place to mine  2. the cursor becomes the tail  3. from now on it counts
  *            4. once more the cursor becomes the tail, where by now no publisher can be ahead of it unseen
  * Leave      compare-exchange the state to NOT_SUBSCRIBED: the cursor does not count any more
@@ -46,10 +46,13 @@ import {
   FREED,
   NOT_SUBSCRIBED,
   OBJECT_SERIAL,
+  OWNER,
   SUBSCRIBED,
+  SUBSCRIBER_SHIFT,
   SUBSCRIPTION_BROADCAST,
   SUBSCRIPTION_CURSOR,
   SUBSCRIPTION_MISSED,
+  SUBSCRIPTION_SHIFT,
   SUBSCRIPTION_STATE,
   SUBSCRIPTION_WAITERS,
 } from './layout';
@@ -142,7 +145,7 @@ export function broadcastSubscribe(b: usize, serial: i32, slot: i32, subscriptio
   if (load<i32>(b, OBJECT_SERIAL) !== serial) return FREED;
   if ((atomic.load<i32>(b, BROADCAST_TAIL) & CLOSED_BIT) !== 0) return CLOSED;
   const places = load<i32>(b, BROADCAST_PLACES);
-  const mine = (slot + 1) << 1;
+  const mine = stateOf(subscription, slot);
   for (let place = 0; place < places; place++) {
     const s = subscriptionAt(b, place);
     if (atomic.load<i32>(s, SUBSCRIPTION_STATE) !== NOT_SUBSCRIBED) continue;
@@ -167,21 +170,35 @@ function show(b: usize, place: i32): void {
   }
 }
 
-/** Notes that the thread in `slot` used the subscription last; whether anybody still subscribes here. */
-function own(s: usize, slot: i32): bool {
-  const mine = ((slot + 1) << 1) | SUBSCRIBED;
+/** The state of a place that is being taken by the thread in `slot`. */
+function stateOf(serial: i32, slot: i32): i32 {
+  return (serial << SUBSCRIPTION_SHIFT) | ((slot + 1) << SUBSCRIBER_SHIFT);
+}
+
+/** Whether it is the state of the subscription with that serial, which nobody has left. */
+function standsFor(serial: i32, state: i32): bool {
+  return (state & SUBSCRIBED) !== 0 && (state ^ stateOf(serial, 0)) >> SUBSCRIPTION_SHIFT === 0;
+}
+
+function stands(s: usize, serial: i32): bool {
+  return standsFor(serial, atomic.load<i32>(s, SUBSCRIPTION_STATE));
+}
+
+/** Notes that the thread in `slot` used the subscription last; whether it still stands. */
+function own(s: usize, serial: i32, slot: i32): bool {
+  const mine = stateOf(serial, slot) | SUBSCRIBED;
   while (true) {
     const seen = atomic.load<i32>(s, SUBSCRIPTION_STATE);
     if (seen === mine) return true;
-    if ((seen & SUBSCRIBED) === 0) return false;
+    if (!standsFor(serial, seen)) return false;
     if (atomic.cmpxchg<i32>(s, seen, mine, SUBSCRIPTION_STATE) === seen) return true;
   }
 }
 
 /** Takes an item into the mail of the thread in `slot`: DONE, BUSY, CLOSED (and drained, or left) or FREED. */
 export function subscriptionTake(s: usize, serial: i32, slot: i32): i32 {
-  if (load<i32>(s, OBJECT_SERIAL) !== serial) return FREED;
-  if (!own(s, slot)) return CLOSED;
+  if (atomic.load<i32>(s, OBJECT_SERIAL) !== serial) return FREED; // the place may be another's
+  if (!own(s, serial, slot)) return CLOSED;
   const b = <usize>load<i32>(s, SUBSCRIPTION_BROADCAST);
   const mail = mailOf(b, slot);
   const limit = load<i32>(b, BROADCAST_LIMIT);
@@ -199,12 +216,14 @@ export function subscriptionTake(s: usize, serial: i32, slot: i32): i32 {
       if (atomic.load<i32>(b, BROADCAST_TAIL) !== tail || atomic.load<i32>(s, SUBSCRIPTION_CURSOR) !== cursor) continue;
       return (tail & CLOSED_BIT) !== 0 && behind === 0 ? CLOSED : BUSY;
     }
+    if (!stands(s, serial)) return CLOSED; // a cursor of whoever comes here from now on is ahead of this one
     const length = atomic.load<i32>(cell, CELL_LENGTH);
     store<i32>(mail, length, CELL_LENGTH);
     memory.copy(mail + CELL_DATA, cell + CELL_DATA, <usize>length);
     if (skips && overtaken(b, cursor, limit)) continue;
     // Publishes: that the item was read. By: this compare-exchange. Seen after: the load in lag().
-    if (atomic.cmpxchg<i32>(s, cursor, cursor + 2, SUBSCRIPTION_CURSOR) === cursor) return DONE;
+    if (atomic.cmpxchg<i32>(s, cursor, cursor + 2, SUBSCRIPTION_CURSOR) !== cursor) continue;
+    return stands(s, serial) ? DONE : CLOSED;
   }
 }
 
@@ -237,11 +256,20 @@ export function subscriptionMissed(s: usize): i32 {
   return atomic.load<i32>(s, SUBSCRIPTION_MISSED);
 }
 
-/** Leaves, if `owner`, slot + 1, used it last, or whoever did when that is 0: DONE or BUSY. */
-export function subscriptionLeave(s: usize, owner: i32): i32 {
+/** Leaves the subscription with that serial: DONE, or BUSY when somebody has left it before. */
+export function subscriptionLeave(s: usize, serial: i32): i32 {
   while (true) {
     const seen = atomic.load<i32>(s, SUBSCRIPTION_STATE);
-    if (seen === NOT_SUBSCRIBED || (owner !== 0 && seen >> 1 !== owner)) return BUSY;
+    if (!standsFor(serial, seen)) return BUSY;
+    if (atomic.cmpxchg<i32>(s, seen, NOT_SUBSCRIBED, SUBSCRIPTION_STATE) === seen) return DONE;
+  }
+}
+
+/** The thread `owner`, slot + 1, is gone: what it used last is left, and what it was about to take is free: DONE or BUSY. */
+export function subscriptionBury(s: usize, owner: i32): i32 {
+  while (true) {
+    const seen = atomic.load<i32>(s, SUBSCRIPTION_STATE);
+    if (((seen >> SUBSCRIBER_SHIFT) & OWNER) !== owner) return BUSY;
     if (atomic.cmpxchg<i32>(s, seen, NOT_SUBSCRIBED, SUBSCRIPTION_STATE) === seen) return DONE;
   }
 }

@@ -223,11 +223,13 @@ export const KIND_SUBSCRIPTION = 16;
 export const SUBSCRIPTION_BROADCAST = 8; // address of the broadcast
 export const SUBSCRIPTION_CURSOR = 64; // next position to take
 export const SUBSCRIPTION_MISSED = 68; // items that were overwritten before they were taken
-export const SUBSCRIPTION_STATE = 72; // NOT_SUBSCRIBED, or (slot + 1) << 1 of the thread that used it last, | SUBSCRIBED
+export const SUBSCRIPTION_STATE = 72; // NOT_SUBSCRIBED, or the serial << 11 | (slot + 1) << 1 of the thread that used it last | SUBSCRIBED
 export const SUBSCRIPTION_WAITERS = 128; // wait set
 export const SUBSCRIPTION_BYTES = 192;
 export const NOT_SUBSCRIBED = 0; // anybody may take the place
 export const SUBSCRIBED = 1; // bit: the cursor counts
+export const SUBSCRIBER_SHIFT = 1; // of slot + 1 in that state,
+export const SUBSCRIPTION_SHIFT = 11; // and of the low bits of the serial, so that a place which was taken anew is told from the old one
 
 // Queue
 export const QUEUE_MASK = 64; // slots - 1; slots are a power of two and more than the capacity

@@ -12,8 +12,9 @@
  *              2. none: from the ring, where the compare-exchange of the state says TAKEN by me at once: see ring.ts
  * Acknowledge  one store: TAKEN by me becomes mine, as if I had written it; then it is freed as any block
  * Give back    1. the block becomes returned, by one store  2. count RETURNS
- * Return       for the supervisor, of a thread that is gone: 1. each block that it had TAKEN becomes returned, by one store
- *              2. count RETURNS: consumers look at the blocks only when that is not what they have seen last
+ * Return       for the supervisor, of a thread that is gone, each block that it had TAKEN: 1. if it died before it moved the
+ *              head behind the item, move it  2. the block becomes returned, by one store
+ *              3. count RETURNS: consumers look at the blocks only when that is not what they have seen last
  * Settled      1. the ring is empty  2. no block is taken or returned  3. nothing was put meanwhile
  *
  * Invariants: an item stays in its block, so a walk over the blocks misses none; its state is TAKEN from the step that takes
@@ -32,11 +33,13 @@ import {
   NO_BLOCK,
   OBJECT_SERIAL,
   QUEUE_BLOCKS,
+  QUEUE_HEAD,
   QUEUE_RETURNS,
   QUEUE_RETURNS_SEEN,
   TAKEN,
   THREAD_MAIL,
 } from './layout';
+import { slotAt, stampOf } from './ring';
 
 const RETURNED: i32 = TAKEN << 1;
 
@@ -88,6 +91,15 @@ export function blockGiveBack(q: usize, block: usize): void {
   atomic.add<i32>(q, 1, QUEUE_RETURNS);
 }
 
+/** Moves the head on if it stands at the item of this block, which was taken: the ring would not be known to be empty. */
+function passOver(q: usize, block: usize): void {
+  const head = atomic.load<i32>(q, QUEUE_HEAD);
+  const word = atomic.load<i64>(slotAt(q, head));
+  if (stampOf(word) === (head | 1) && <usize>(<i32>word) === block) {
+    atomic.cmpxchg<i32>(q, head, head + 2, QUEUE_HEAD);
+  }
+}
+
 /** What the thread `owner`, which is gone, had taken comes back: how many. All who wait must look again. */
 export function blockReturn(q: usize, owner: i32): i32 {
   const blocks = load<i32>(q, QUEUE_BLOCKS);
@@ -96,6 +108,7 @@ export function blockReturn(q: usize, owner: i32): i32 {
   for (let index = 0; index < blocks; index++) {
     const state = stateOf(q, index);
     if (state === (owner | TAKEN) << 1) {
+      passOver(q, blockAt(q, index));
       // Publishes: the item, again. By: this store. Seen after: the load in blockTake().
       atomic.store<i32>(blockAt(q, index), RETURNED, BLOCK_STATE);
       returned++;

@@ -138,7 +138,8 @@ export interface Kernel {
   subscriptionTake(subscription: number, serial: number, slot: number): number;
   subscriptionReadable(subscription: number): number;
   subscriptionMissed(subscription: number): number;
-  subscriptionLeave(subscription: number, owner: number): number;
+  subscriptionLeave(subscription: number, serial: number): number;
+  subscriptionBury(subscription: number, owner: number): number;
 }
 
 let compiled: WebAssembly.Module | undefined;

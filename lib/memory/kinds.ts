@@ -254,7 +254,7 @@ function leaveEnd(kernel: Kernel, offset: number, slot: number): Repairs {
 }
 
 function leaveSubscription(kernel: Kernel, offset: number, slot: number): Repairs {
-  kernel.subscriptionLeave(offset, slot + 1);
+  kernel.subscriptionBury(offset, slot + 1);
   return {};
 }
 

@@ -197,7 +197,7 @@ export class Subscription<T = unknown> extends SharedObject {
   }
 
   #leave(): void {
-    this.#kernel.subscriptionLeave(this.offset, 0);
+    this.#kernel.subscriptionLeave(this.offset, this.serial);
     this.#parker.wakeAll(this.#waiters);
     wakePublisher(this.region, this.#broadcast.offset);
   }

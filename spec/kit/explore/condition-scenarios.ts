@@ -21,7 +21,14 @@ import { Scene, type Stage } from './stage.ts';
 import { ASLEEP, type VirtualThread } from './thread.ts';
 
 /** What a thread does under the mutex. */
-export type Deed = 'wait' | 'wait, or late' | 'notify' | 'notify all';
+export type Deed =
+  | 'wait'
+  | 'wait, or late'
+  | 'notify'
+  | 'notify all'
+  | 'async: wait'
+  | 'async: two wait'
+  | 'async: wait, or late';
 
 interface ConditionScenario {
   /** What each thread does, one after another. */
@@ -62,12 +69,15 @@ function castOf(machine: Machine, { deeds, protocol }: ConditionScenario): Cast 
   const counts = { waiting: scene.word('waiting'), owed: scene.word('owed') };
   return {
     programs: deeds.map((acts, slot) => {
-      const parts = acts.map((deed) => (stage: Stage) => does(stage, at, deed, counts));
+      const parts = acts.map(
+        (deed) => (stage: Stage) =>
+          deed.startsWith('async') ? waitsAsync(stage, at, deed, counts) : does(stage, at, deed, counts),
+      );
       return () => scene.play(slot, ...parts);
     }),
     repair: scene.burial,
     maySleep: () => true,
-    final: () => checkEnd(machine, mutex, at, counts),
+    final: () => checkEnd(machine, mutex, at, counts, deeds.flat().includes('async: two wait')),
   };
 }
 
@@ -105,6 +115,22 @@ function does(stage: Stage, at: number, deed: Deed, { waiting, owed }: Counts): 
   condition.mutex.unlock();
 }
 
+/** By promises: one, or two at once. */
+async function waitsAsync(stage: Stage, at: number, deed: Deed, { waiting, owed }: Counts): Promise<void> {
+  const condition = new stage.classes.Condition(stage.at(at));
+  const wait = async (): Promise<void> => {
+    await condition.mutex.lockAsync();
+    stage.touch(waiting, stage.touch(waiting) + 1);
+    const isLate = await stage.isLate(condition.waitAsync(deed.endsWith('late') ? { timeout: 1 } : undefined));
+    const counted = isLate ? waiting : owed;
+    const left = stage.touch(counted);
+    if (left < 1) throw new Error(isLate ? 'it was notified, and says that it is late' : 'it was freed by nobody');
+    stage.touch(counted, left - 1);
+    condition.mutex.unlock();
+  };
+  await Promise.all(deed === 'async: two wait' ? [wait(), wait()] : [wait()]);
+}
+
 function lateWait(stage: Stage, wait: () => void): Error | undefined {
   return stage.timed(() => stage.tries<Error>(wait, TimeoutError, OwnerDiedError));
 }
@@ -115,10 +141,18 @@ function unsaid(dead: VirtualThread | undefined): number {
   return { conditionNotify: -1, conditionTake: 1 }[dead.request.name as string] ?? 0;
 }
 
-function checkEnd({ ground, threads, dead }: Machine, mutex: number, at: number, counts: Counts): void {
+function checkEnd(
+  { ground, threads, dead }: Machine,
+  mutex: number,
+  at: number,
+  counts: Counts,
+  someWaitTwice: boolean,
+): void {
   const asleep = threads.filter(({ state }) => state === ASLEEP).length;
   const sum = (what: string) =>
     threads.flatMap(({ said }) => said).reduce((all, note) => all + (note.what === what ? note.value : 0), 0);
+  if (!dead && sum('conditionTake') > sum('conditionNotify'))
+    throw new Failure('more notifications were taken than given');
   const lost = sum('conditionNotify') + sum('conditionForget') - sum('conditionTake');
   if (asleep > 0 && lost !== 0 && lost !== unsaid(dead))
     throw new Failure(`${lost} notifications are lost, and ${asleep} wait`);
@@ -126,6 +160,7 @@ function checkEnd({ ground, threads, dead }: Machine, mutex: number, at: number,
   if (dead) return;
   const [waiting, owed] = [ground.get(counts.waiting), ground.get(counts.owed)];
   if (owed !== 0) throw new Failure(`${owed} were notified and not freed`);
-  if (asleep !== waiting) throw new Failure(`${asleep} sleep, ${waiting} should`);
+  const expected = someWaitTwice ? Math.min(waiting, asleep) || Math.min(waiting, 1) : waiting;
+  if (asleep !== expected) throw new Failure(`${asleep} sleep, ${waiting} should`);
   if (asleep === 0 && ground.get(at + CONDITION_WAITERS) !== 0) throw new Failure('somebody is left in the wait set');
 }

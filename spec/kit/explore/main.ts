@@ -10,6 +10,7 @@ import { complaint, type Form, record } from './ratchet.ts';
 import { standard } from './scenarios.ts';
 import { explore, type Report, replay, sample } from './search.ts';
 import { shippedKernel } from './shipped.ts';
+import { inTurn } from './stage.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -28,8 +29,7 @@ const kernel = shippedKernel();
 const pattern = new RegExp(positionals[0] ?? '');
 const plans = [...standard.plans, ...standard.deaths].filter(({ scenario }) => pattern.test(scenario.name));
 const crowds = standard.crowds.filter(({ name }) => pattern.test(name));
-if (values.replay === undefined) exploreAll();
-else showAgain(values.replay);
+await inTurn(() => (values.replay === undefined ? exploreAll() : showAgain(values.replay)));
 
 function exploreAll(): void {
   const reports = [

@@ -4,6 +4,7 @@
  * A change replaces an expression by `(mutant === n ? changed : original)`, or a statement by an `if` likewise. Changes that
  * overlap go into different builds.
  */
+import { readFileSync } from 'node:fs';
 import asc from 'assemblyscript/asc';
 import { filesIn, textOf } from '../sources.ts';
 import { type Instrumented, instrument } from './instrument.ts';
@@ -66,6 +67,16 @@ export async function buildMutants(mutants: readonly KernelMutant[]): Promise<Bu
     builds.push({ instrumented: instrument(await compile(edits)), numbers: names[i] ?? new Map() });
   }
   return builds;
+}
+
+/** A module of lib/, as it was built, with a change. */
+export async function changed<M>(file: string, from: string, to: string): Promise<M> {
+  const url = new URL(`../../../lib/${file}.js`, import.meta.url);
+  const text = readFileSync(url, 'utf8');
+  if (text.split(from).length !== 2) throw new Error(`${file} has ${JSON.stringify(from)} not once`);
+  const whole = (_: string, path: string): string => `from '${new URL(path, url)}'`;
+  const code = text.replace(from, () => to).replaceAll(/from '(\.[^']+)'/g, whole);
+  return (await import(`data:text/javascript,${encodeURIComponent(code)}`)) as M;
 }
 
 function placeOf({ file, after, from }: Change): number {

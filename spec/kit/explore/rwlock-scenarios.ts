@@ -23,7 +23,18 @@ import type { Protocol } from './programs.ts';
 import { Scene, type Stage } from './stage.ts';
 
 /** One use of the lock: `again` reads while it reads; `late` has a deadline that may end at any step. */
-export type Use = 'read' | 'write' | 'try to read' | 'try to write' | 'read again' | 'read, or late' | 'write, or late';
+export type Use =
+  | 'read'
+  | 'write'
+  | 'try to read'
+  | 'try to write'
+  | 'read again'
+  | 'read, or late'
+  | 'write, or late'
+  | 'async: read'
+  | 'async: write'
+  | 'async: both'
+  | 'async: read, or late';
 
 interface RwLockScenario {
   /** What each thread does, one after another. */
@@ -44,9 +55,10 @@ function castOf(machine: Machine, { uses, protocol }: RwLockScenario): Cast {
   const data = scene.word('data');
   return {
     programs: uses.map((acts, slot) => {
-      const parts = acts.map(
-        (use) => (stage: Stage) => enter(stage, new stage.classes.RwLock(stage.at(at)), use, data),
-      );
+      const parts = acts.map((use) => (stage: Stage) => {
+        const lock = new stage.classes.RwLock(stage.at(at));
+        return use.startsWith('async') ? enterAsync(stage, lock, use, data) : enter(stage, lock, use, data);
+      });
       return () => scene.play(slot, ...parts);
     }),
     repair: scene.burial,
@@ -97,6 +109,23 @@ function enter(stage: Stage, lock: RwLock, use: Use, data: number): void {
     stage.note('wrote', 1);
   } else stage.touch(data);
   face.unlock();
+}
+
+/** By promises; of both, all at once. */
+async function enterAsync(stage: Stage, lock: RwLock, use: Use, data: number): Promise<void> {
+  const read = async (): Promise<void> => {
+    if (await stage.isLate(lock.read.lockAsync(use.endsWith('late') ? { timeout: 1 } : undefined))) return;
+    stage.touch(data);
+    lock.read.unlock();
+  };
+  const write = async (): Promise<void> => {
+    await lock.write.lockAsync();
+    stage.raise(data);
+    stage.note('wrote', 1);
+    lock.write.unlock();
+  };
+  if (use === 'async: both') await Promise.all([read(), write()]);
+  else await (use === 'async: write' ? write() : read());
 }
 
 function wait(stage: Stage, face: RwLock['read'], use: Use): Error | undefined {

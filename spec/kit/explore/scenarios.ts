@@ -5,6 +5,7 @@ import type { Scenario } from './machine.ts';
 import { type Claimer, pieceScenario, waiterScenario } from './piece-scenarios.ts';
 import { type Plan, type Plans, plan } from './plans.ts';
 import type { Protocol } from './programs.ts';
+import { queuePlansUnder } from './queue-plans.ts';
 import {
   batchEnd,
   batchGets,
@@ -253,10 +254,7 @@ export function plansUnder(protocol: Protocol): Plans {
     ),
     plan(locks('death of one of two', [{ long: 'at once' }, { times: 2 }], { kills: 1 })),
     plan(locks('death of one of three', [{ long: 'at once' }, {}, {}], { kills: 1 }), 1, 3),
-    plan(
-      locks('death as the time is up', [{ long: 'at once', timed: true }, { times: 2 }], { kills: 1, timeouts: 1 }),
-      3,
-    ),
+    plan(locks('death as the time is up', [{ long: 'at once', timed: true }, { times: 2 }], { kills: 1, timeouts: 1 })),
     plan(pieces('death', 3, [{ units: [2] }, { units: [1, 2] }], 1)),
   ];
   /** Too many threads for every schedule: for PCT. */
@@ -292,11 +290,11 @@ export function plansUnder(protocol: Protocol): Plans {
       [2, 1, 3, 1, 2, 1].map((units) => ({ units: [units, 1], waits: true })),
     ),
   ];
-  const sync = syncPlansUnder(protocol);
+  const others = [syncPlansUnder(protocol), queuePlansUnder(protocol)];
   return {
-    plans: [...plans, ...sync.plans],
-    deaths: [...deaths, ...sync.deaths],
-    crowds: [...crowds, ...sync.crowds],
+    plans: [...plans, ...others.flatMap((more) => more.plans)],
+    deaths: [...deaths, ...others.flatMap((more) => more.deaths)],
+    crowds: [...crowds, ...others.flatMap((more) => more.crowds)],
   };
 }
 

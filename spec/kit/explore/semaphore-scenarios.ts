@@ -24,6 +24,8 @@ export interface Taker {
   readonly keeps?: boolean;
   /** Has them at first, and only gives. */
   readonly gives?: boolean;
+  /** By promises, all of them at once; a deadline is that of the first. */
+  readonly async?: boolean;
 }
 
 interface SemaphoreScenario {
@@ -59,7 +61,8 @@ function castOf(machine: Machine, { permits, takers, kills = 0, protocol }: Sema
   return {
     programs: takers.map((taker, slot) => {
       const acts = taker.takes.map((n) => (stage: Stage) => takes(stage, at, n, taker, counter));
-      return () => scene.play(slot, ...acts);
+      return () =>
+        taker.async ? scene.play(slot, (stage) => takesAsync(stage, at, taker, counter)) : scene.play(slot, ...acts);
     }),
     repair: scene.burial,
     invariant: () => checkPermits(machine, ground.get(at + SEMAPHORE_STATE), permits),
@@ -86,6 +89,19 @@ function takes(stage: Stage, at: number, n: number, { timed, tries, keeps, gives
   if (counter) stage.raise(counter);
   stage.note('has', -n);
   semaphore.release(n);
+}
+
+async function takesAsync(stage: Stage, at: number, { takes, timed }: Taker, counter: number): Promise<void> {
+  const semaphore = new stage.classes.Semaphore(stage.at(at));
+  const take = async (n: number, i: number): Promise<void> => {
+    const isLate = await stage.isLate(semaphore.acquireAsync(n, timed && i === 0 ? { timeout: 1 } : undefined));
+    if (isLate) return;
+    stage.note('has', n);
+    if (counter) stage.raise(counter);
+    stage.note('has', -n);
+    semaphore.release(n);
+  };
+  await Promise.all(takes.map(take));
 }
 
 /** What the living have and what can be taken. */

@@ -19,6 +19,7 @@ import {
   VALUE_WORD,
 } from '../../../lib/kernel/layout.ts';
 import { BrokenBarrierError, TimeoutError } from '../../../lib/memory/errors.ts';
+import type { Barrier } from '../../../lib/sync/barrier.ts';
 import { type Cast, Failure, type Machine, type Scenario } from './machine.ts';
 import { call, type Protocol } from './programs.ts';
 import { Scene, type Stage } from './stage.ts';
@@ -47,7 +48,7 @@ const isLeft = ({ ground }: Machine, set: number): void => {
   if (ground.get(set) !== 0) throw new Failure('somebody is left in the wait set');
 };
 
-export type EventAct = 'set' | 'clear' | 'set and clear' | 'wait' | 'wait, or late';
+export type EventAct = 'set' | 'clear' | 'set and clear' | 'wait' | 'wait, or late' | 'async: two wait';
 
 export function eventScenario(name: string, options: SignalScenario<EventAct>): Scenario {
   return scenario(name, options, (machine, { acts, changes = -2, protocol }) => {
@@ -72,8 +73,10 @@ export function eventScenario(name: string, options: SignalScenario<EventAct>): 
   });
 }
 
-function signals(stage: Stage, at: number, act: EventAct, data: number): void {
+function signals(stage: Stage, at: number, act: EventAct, data: number): void | Promise<void> {
   const event = new stage.classes.Event(stage.at(at));
+  if (act === 'async: two wait')
+    return Promise.all([event.waitAsync(), event.waitAsync()]).then(() => void stage.touch(data));
   if (act === 'clear') event.clear();
   else if (act === 'wait') {
     event.wait();
@@ -86,7 +89,7 @@ function signals(stage: Stage, at: number, act: EventAct, data: number): void {
   }
 }
 
-export type LatchAct = 'count down' | 'wait' | 'wait, or late';
+export type LatchAct = 'count down' | 'wait' | 'wait, or late' | 'async: two wait';
 
 export function latchScenario(name: string, options: SignalScenario<LatchAct>): Scenario {
   return scenario(name, options, (machine, { acts, protocol }) => {
@@ -111,8 +114,13 @@ export function latchScenario(name: string, options: SignalScenario<LatchAct>): 
   });
 }
 
-function counts(stage: Stage, at: number, act: LatchAct, cells: readonly number[]): void {
+function counts(stage: Stage, at: number, act: LatchAct, cells: readonly number[]): void | Promise<void> {
   const latch = new stage.classes.Latch(stage.at(at));
+  if (act === 'async: two wait') {
+    return Promise.all([latch.waitAsync(), latch.waitAsync()]).then(() => {
+      for (const cell of cells) stage.touch(cell);
+    });
+  }
   if (act === 'count down') {
     stage.touch(cells[stage.slot] as number, 1);
     latch.countDown();
@@ -122,7 +130,13 @@ function counts(stage: Stage, at: number, act: LatchAct, cells: readonly number[
   } else stage.timed(() => stage.tries(() => latch.wait({ timeout: 1 }), TimeoutError));
 }
 
-export type BarrierAct = 'wait' | 'wait, or late' | 'abort' | 'reset';
+export type BarrierAct =
+  | 'wait'
+  | 'wait, or late'
+  | 'wait by a promise'
+  | 'wait by a promise, or late'
+  | 'abort'
+  | 'reset';
 
 export function barrierScenario(name: string, options: SignalScenario<BarrierAct>): Scenario {
   return scenario(name, options, (machine, { acts, protocol }) => {
@@ -161,8 +175,15 @@ export function barrierScenario(name: string, options: SignalScenario<BarrierAct
   });
 }
 
-function meets(stage: Stage, at: number, act: BarrierAct, round: number, cells: readonly number[]): void {
+function meets(
+  stage: Stage,
+  at: number,
+  act: BarrierAct,
+  round: number,
+  cells: readonly number[],
+): void | Promise<void> {
   const barrier = new stage.classes.Barrier(stage.at(at));
+  if (act.startsWith('wait by')) return meetsAsync(stage, barrier, act, round, cells);
   if (act === 'abort') barrier.abort();
   else if (act === 'reset') barrier.reset();
   else {
@@ -178,6 +199,24 @@ function meets(stage: Stage, at: number, act: BarrierAct, round: number, cells: 
     stage.note(broken ? 'broken' : `round ${round}`, broken ? -1 : index);
     if (!broken) for (const cell of cells) stage.touch(cell);
   }
+}
+
+async function meetsAsync(
+  stage: Stage,
+  barrier: Barrier,
+  act: BarrierAct,
+  round: number,
+  cells: readonly number[],
+): Promise<void> {
+  stage.touch(cells[stage.slot] as number, 1);
+  let index = -1;
+  try {
+    index = await barrier.waitAsync(act.endsWith('late') ? { timeout: 1 } : undefined);
+  } catch (error) {
+    if (!(error instanceof BrokenBarrierError || error instanceof TimeoutError)) throw error;
+  }
+  stage.note(index < 0 ? 'broken' : `round ${round}`, index);
+  if (index >= 0) for (const cell of cells) stage.touch(cell);
 }
 
 /** Whether a thread died that was known to come: the supervisor breaks the barrier. */

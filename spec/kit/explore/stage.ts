@@ -9,18 +9,33 @@
  *
  * Invariant: all that the code learns comes through an answer, or is constant; whatever it holds itself is made anew each time.
  *
+ * An act may be asynchronous: it ends when its promise is settled. Its microtasks are run at once, in V8's own queue; when
+ * there are none, the thread is idle until its `waitAsync` is fulfilled or one of its timers has run out. V8 runs no
+ * microtasks inside of a microtask, so a search of such acts must be called from a turn of its own: see `inTurn`.
+ *
  * Two histories that leave the same behind are one state. Of an act that is over only its notes are left. And who has slept
  * is, when it registers again, as it was when it did so first, but for the clock and the slot that it woke last.
  */
 import './one-core.ts';
-import { OBJECT_KIND, OBJECT_SERIAL, REGION_BYTES, REGION_THREADS } from '../../../lib/kernel/layout.ts';
-import { InvalidHandleError } from '../../../lib/memory/errors.ts';
+import { setFlagsFromString } from 'node:v8';
+import {
+  OBJECT_KIND,
+  OBJECT_SERIAL,
+  REGION_BYTES,
+  REGION_THREADS,
+  REGION_TICKETS,
+} from '../../../lib/kernel/layout.ts';
+import { InvalidHandleError, TimeoutError } from '../../../lib/memory/errors.ts';
 import { LivePlace } from '../../../lib/memory/handles.ts';
 import type { Kernel } from '../../../lib/memory/kernel.ts';
 import type { Region } from '../../../lib/memory/region.ts';
 import { bury, type Ward } from '../../../lib/memory/supervisor.ts';
 import { Parker, TRIES } from '../../../lib/memory/wait.ts';
 import { WaitGraph } from '../../../lib/memory/waitgraph.ts';
+import { Broadcast } from '../../../lib/queue/broadcast.ts';
+import { Connection } from '../../../lib/queue/pipe.ts';
+import { Queue } from '../../../lib/queue/queue.ts';
+import { Subscription } from '../../../lib/queue/subscription.ts';
 import { Barrier } from '../../../lib/sync/barrier.ts';
 import { Condition } from '../../../lib/sync/condition.ts';
 import { Event } from '../../../lib/sync/event.ts';
@@ -29,7 +44,7 @@ import { Mutex } from '../../../lib/sync/mutex.ts';
 import { RLock } from '../../../lib/sync/rlock.ts';
 import { RwLock } from '../../../lib/sync/rwlock.ts';
 import { Semaphore } from '../../../lib/sync/semaphore.ts';
-import type { Ground } from './ground.ts';
+import { type Ground, SHARED } from './ground.ts';
 import { Failure, type Machine, REPAIRER } from './machine.ts';
 import type { Protocol } from './programs.ts';
 import { LATE, type Note, type Request, type Script, WOKEN } from './thread.ts';
@@ -42,19 +57,25 @@ export interface Classes {
   readonly WaitGraph: typeof WaitGraph;
   readonly bury: typeof bury;
   readonly Barrier: typeof Barrier;
+  readonly Broadcast: typeof Broadcast;
   readonly Condition: typeof Condition;
+  readonly Connection: typeof Connection;
   readonly Event: typeof Event;
   readonly Latch: typeof Latch;
   readonly Mutex: typeof Mutex;
+  readonly Queue: typeof Queue;
   readonly RLock: typeof RLock;
   readonly RwLock: typeof RwLock;
   readonly Semaphore: typeof Semaphore;
+  readonly Subscription: typeof Subscription;
 }
 
 const synchronization = { Barrier, Condition, Event, Latch, Mutex, RLock, RwLock, Semaphore };
-const shippedClasses: Classes = { Parker, WaitGraph, bury, ...synchronization };
+const queues = { Broadcast, Connection, Queue, Subscription };
+const shippedClasses: Classes = { Parker, WaitGraph, bury, ...synchronization, ...queues };
 
 type Noted = Readonly<Record<string, (answer: number) => number>>;
+type Taking = Readonly<Record<string, (stage: Stage) => void>>;
 
 interface SceneOptions {
   /** How many threads the region has room for. */
@@ -63,6 +84,10 @@ interface SceneOptions {
   readonly publishes?: boolean;
   /** What is noted of answers of the kernel, under the name of the call; a 0 is not. */
   readonly noted?: Noted;
+  /** What a thread does at once after a call that has taken something for it: it must `keep` what lies in its memory then. */
+  readonly taking?: Taking;
+  /** Deadlocks are noted as `deadlock`, and who has found one waits on all the same: what comes of it shows whether it was one. */
+  readonly ignoresDeadlocks?: boolean;
   readonly protocol?: Protocol | undefined;
 }
 
@@ -73,28 +98,39 @@ export class Scene {
   readonly classes: Classes;
   readonly publishes: boolean;
   readonly noted: Noted;
+  readonly taking: Taking;
+  readonly ignoresDeadlocks: boolean;
   readonly dropped: Readonly<Record<string, number>>;
   readonly objects: { readonly offset: number; readonly kind: number }[] = [];
 
-  constructor({ ground, operations }: Machine, { threads, publishes = false, noted = {}, protocol }: SceneOptions) {
+  constructor({ ground, operations }: Machine, options: SceneOptions) {
+    const { threads, publishes = false, noted = {}, taking = {}, protocol } = options;
     this.ground = ground;
     this.operations = operations;
     this.classes = { ...shippedClasses, ...protocol?.classes };
     this.publishes = publishes;
     this.noted = noted;
+    this.taking = taking;
+    this.ignoresDeadlocks = options.ignoresDeadlocks ?? false;
     this.dropped = protocol?.dropped ?? {};
     ground.slots(threads, REPAIRER);
-    if (!publishes) ground.withoutWaits(REPAIRER);
+    if (publishes) ground.shared(REGION_TICKETS, 8);
+    else ground.withoutWaits(REPAIRER);
   }
 
   /** Lays out an object; each has a serial of its own. */
   object(kind: number, bytes: number): number {
     const at = this.ground.take(bytes);
-    this.ground.set(at + OBJECT_KIND, kind);
     this.ground.set(at + OBJECT_SERIAL, 5 + this.objects.length);
+    this.knows(at, kind);
+    return at;
+  }
+
+  /** An object that was laid out elsewhere is one of the region's. */
+  knows(at: number, kind: number): void {
+    this.ground.set(at + OBJECT_KIND, kind);
     this.ground.constant(at, 8);
     this.objects.push({ offset: at, kind });
-    return at;
   }
 
   /** A word that threads touch by plain accesses. */
@@ -115,8 +151,8 @@ export class Scene {
     });
 }
 
-/** Part of what a thread does. The next one begins with nothing but what was noted. */
-export type Act = (stage: Stage) => void;
+/** Part of what a thread does. The next one begins with nothing but what was noted. Of asynchronous acts a thread has one. */
+export type Act = (stage: Stage) => void | Promise<void>;
 
 const SUSPENDED = Symbol('suspended');
 const LONG = 1000; // ms, by which the clock is put on when a deadline is over
@@ -136,10 +172,16 @@ export class Stage implements Script {
   #waitsIn = 0; // the wait set in which it registered first,
   #before = 0; // with so many answers till then
   #woken = 0; // slot + 1
+  #deadlocks = 0; // that it has found
   #asked: Request | undefined;
+  readonly #last = new Map<number, number>(); // what was in its memory before the code ran again
   #time = 0;
   #looks = false; // the clock may say that it is late,
   #hasDeadline = false; // once a deadline was made
+  #isAsync = false;
+  #heard: (() => void) | undefined; // what its waitAsync runs
+  readonly #timers = new Map<object, () => void>();
+  #error: unknown; // of a microtask
   #region: Region | undefined;
 
   constructor(scene: Scene, slot: number, acts: readonly Act[]) {
@@ -161,20 +203,87 @@ export class Stage implements Script {
     this.#from = from;
     this.#waitsIn = 0;
     this.#woken = 0;
+    this.#deadlocks = 0;
     this.#act = act;
     this.#asked = undefined;
     this.#time = 0;
     this.#looks = false;
     this.#region = undefined;
+    this.#isAsync = false;
+    this.#heard = undefined;
+    this.#timers.clear();
+    this.#last.clear();
+    this.#error = undefined;
     playing = this;
     try {
-      this.#acts[act]?.(this);
+      const promise = this.#acts[act]?.(this);
+      if (promise) this.#turn(promise);
     } catch (error) {
       if (!this.#asked) throw new Failure(`thread ${this.slot}: ${error}`);
     } finally {
       playing = undefined;
     }
     return this.#asked;
+  }
+
+  /** The event loop, until the promise is settled. */
+  #turn(promise: Promise<void>): void {
+    this.#isAsync = true;
+    let isSettled = false;
+    const settle = (error?: unknown): void => {
+      isSettled = true;
+      this.#error ??= error;
+    };
+    promise.then(() => settle(), settle);
+    for (;;) {
+      runMicrotasks();
+      if (this.#asked) throw SUSPENDED;
+      if (this.#error) throw this.#error;
+      if (isSettled) return;
+      const said = this.ask({ kind: 'hear', timed: this.#timers.size > 0 });
+      if (said === LATE) this.#runOut();
+      else this.#heard?.();
+    }
+  }
+
+  /** The first timer. */
+  #runOut(): void {
+    const [first] = this.#timers;
+    if (!first) throw new Error('no timer runs');
+    const [timer, run] = first;
+    this.#timers.delete(timer);
+    this.#time += LONG;
+    run();
+  }
+
+  setTimer(run: () => void): object {
+    const timer = {};
+    this.#timers.set(timer, this.guarded(run));
+    return timer;
+  }
+
+  clearTimer(timer: object): void {
+    this.#timers.delete(timer);
+  }
+
+  /** Atomics.waitAsync. */
+  listen(word: number): { async: boolean; value: unknown } {
+    if (this.ask({ kind: 'listen', word }) === 0) return { async: false, value: 'not-equal' };
+    const then = (run: () => void): void => {
+      this.#heard = this.guarded(run);
+    };
+    return { async: true, value: { then } };
+  }
+
+  /** The same, but what it throws is the stage's. */
+  guarded(run: () => void): () => void {
+    return () => {
+      try {
+        run();
+      } catch (error) {
+        if (!this.#asked) this.#error ??= error;
+      }
+    };
   }
 
   /** The answer, if it was given; else nothing goes on here until it is. */
@@ -186,7 +295,7 @@ export class Stage implements Script {
   }
 
   #call(name: keyof Kernel, args: readonly number[]): number {
-    const { dropped, noted } = this.#scene;
+    const { dropped, noted, taking } = this.#scene;
     const instead = dropped[name];
     if (instead !== undefined) return instead;
     const call = { kind: 'call', name, args: args.map(Number) } as const;
@@ -194,16 +303,27 @@ export class Stage implements Script {
       this.#waitsIn = args[0] ?? 0;
       this.#before = this.#told;
     } else if (name === 'unregister' && args[0] === this.#waitsIn) this.#waitsIn = 0;
-    const answer = this.ask(name === 'parkEnd' ? { ...call, becomes: this.#lasting() } : call);
+    const answer = this.ask(name === 'parkEnd' && !this.#isAsync ? { ...call, becomes: this.#lasting() } : call);
     if (name === 'takeWaiter') this.#woken = answer + 1;
     const value = noted[name]?.(answer) ?? 0;
     if (value !== 0) this.note(name, value);
+    if (answer > 0) taking[name]?.(this);
     return answer;
+  }
+
+  /** What a call has just put into this thread's own memory, which later ones may put something else over. */
+  keep(address: number): number {
+    const { ground } = this.#scene;
+    if (this.#told === this.#answers.length) for (const [at, value] of this.#last) ground.set(at, value);
+    const value = this.ask({ kind: 'peek', address });
+    if (!this.#last.has(address)) this.#last.set(address, ground.get(address));
+    ground.set(address, value);
+    return value;
   }
 
   /** What is left of what it knows when it has slept. */
   #lasting(): number[] {
-    return [this.#act, this.#time, this.#woken, ...this.#answers.slice(this.#from, this.#before)];
+    return [this.#act, this.#time, this.#woken, this.#deadlocks, ...this.#answers.slice(this.#from, this.#before)];
   }
 
   note(what: string, value = 0, check?: () => void): void {
@@ -244,6 +364,17 @@ export class Stage implements Script {
     }
   }
 
+  /** Whether a promise was rejected since its time was up. */
+  async isLate(promise: Promise<unknown>): Promise<boolean> {
+    try {
+      await promise;
+      return false;
+    } catch (error) {
+      if (error instanceof TimeoutError) return true;
+      throw error;
+    }
+  }
+
   /** performance.now(): the first look in `timed` only makes the deadline. */
   now(): number {
     if (!this.#looks) return this.#time;
@@ -280,23 +411,40 @@ export class Stage implements Script {
     const graph = publishes
       ? new classes.WaitGraph(this.kernel, i32.buffer, REGION_BYTES, ground.get(REGION_THREADS), this.slot)
       : { begin() {}, end() {}, deadlock: () => undefined };
-    Object.assign(parker, { graph });
+    Object.assign(parker, { graph: this.#scene.ignoresDeadlocks ? this.#heeding(graph) : graph });
     const region = {
       ...{ kernel: this.kernel, i32, parker, slot: this.slot, buffer: Buffer.from(i32.buffer) },
+      record: ground.record(this.slot),
       recordOf: (slot: number) => ground.record(slot),
       pieces: () => [],
       find: (_kind: number, offset: number, serial: number) => ({ region, offset, serial }),
       check: ({ offset, serial }: { offset: number; serial: number }) => {
-        if (i32[(offset + OBJECT_SERIAL) >> 2] !== serial)
+        const at = offset + OBJECT_SERIAL;
+        const isConstant = ground.roles[at >> 2] !== SHARED;
+        if ((isConstant ? ground.get(at) : this.kernel.peek(at)) !== serial)
           throw new InvalidHandleError(`the object at offset ${offset} was freed`);
       },
     };
     return region as unknown as Region;
   }
 
+  /** A graph whose deadlocks are noted, and otherwise ignored. */
+  #heeding(graph: Pick<WaitGraph, 'begin' | 'end' | 'deadlock'>): typeof graph {
+    return {
+      begin: (...args) => graph.begin(...args),
+      end: () => graph.end(),
+      deadlock: (wake) => {
+        if (graph.deadlock(wake) === undefined) return undefined;
+        this.note('deadlock', 1);
+        this.#deadlocks++;
+        return undefined;
+      },
+    };
+  }
+
   /** An object that the scenario has laid out, as this thread sees it. */
-  at(offset: number): LivePlace {
-    return new LivePlace({ region: this.region, offset, serial: this.#scene.ground.get(offset + OBJECT_SERIAL) });
+  at(offset: number, serial: number = this.#scene.ground.get(offset + OBJECT_SERIAL)): LivePlace {
+    return new LivePlace({ region: this.region, offset, serial });
   }
 
   get classes(): Classes {
@@ -304,9 +452,50 @@ export class Stage implements Script {
   }
 }
 
-const real = { wait: Atomics.wait, notify: Atomics.notify, now: performance.now.bind(performance), date: Date.now };
+/** Runs a search in a turn of the event loop of its own. */
+export function inTurn<R>(search: () => R): Promise<R> {
+  return new Promise((resolve, reject) => {
+    setImmediate(() => {
+      try {
+        resolve(search());
+      } catch (error) {
+        reject(error);
+      }
+    });
+  });
+}
 
+setFlagsFromString('--allow-natives-syntax');
+const checkpoint = new Function('%PerformMicrotaskCheckpoint()');
+
+function runMicrotasks(): void {
+  let ran = false;
+  real.queueMicrotask(() => {
+    ran = true;
+  });
+  checkpoint();
+  if (!ran) throw new Error('V8 runs no microtasks here: see inTurn');
+}
+
+const real = {
+  queueMicrotask,
+  setTimeout,
+  clearTimeout,
+  waitAsync: Atomics.waitAsync,
+  wait: Atomics.wait,
+  notify: Atomics.notify,
+  now: performance.now.bind(performance),
+  date: Date.now,
+};
+
+Object.assign(globalThis, {
+  queueMicrotask: (run: () => void) => real.queueMicrotask(playing ? playing.guarded(run) : run),
+  setTimeout: (run: () => void, ...rest: [number]) => (playing ? playing.setTimer(run) : real.setTimeout(run, ...rest)),
+  clearTimeout: (timer: NodeJS.Timeout) => (playing ? playing.clearTimer(timer) : real.clearTimeout(timer)),
+});
 Object.assign(Atomics, {
+  waitAsync: (array: Int32Array, index: number, value: number, timeout: number) =>
+    playing ? playing.listen(4 * index) : real.waitAsync(array, index, value, timeout),
   wait: (array: Int32Array, index: number, value: number, timeout: number) =>
     playing ? playing.sleep(4 * index, timeout) : real.wait(array, index, value, timeout),
   notify: (array: Int32Array, index: number, count?: number) =>

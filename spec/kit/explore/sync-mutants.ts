@@ -104,6 +104,16 @@ export const syncMutants: readonly Mutant[] = [
     'slot >= 0 ? slot : notify(c, false)',
     'slot',
   ]),
+  condition('a waiter is notified without comparing', 'condition: two promises', [
+    'function turn(',
+    'atomic.cmpxchg<i64>(counts, seen, seen + change) === seen',
+    '(atomic.store<i64>(counts, seen + change), true)',
+  ]),
+  condition('who does not wait is notified', 'condition: one is notified twice', [
+    'function turn(',
+    '(seen & WAITERS) === 0',
+    'false',
+  ]),
   condition('the notifications of the dead are forgotten', 'condition: death among three', [
     'export function conditionForget(',
     '<i32>(atomic.xchg<i64>(countsOf(c, slot), 0) >>> 32)',

@@ -1,5 +1,6 @@
 /** What is explored of everything but Mutex and Queue, which scenarios.ts has, and how far. */
 import { conditionScenario, type Deed } from './condition-scenarios.ts';
+import { deadlockScenario, type LockAct } from './deadlock-scenarios.ts';
 import type { Scenario } from './machine.ts';
 import { type Plans, plan } from './plans.ts';
 import type { Protocol } from './programs.ts';
@@ -25,6 +26,15 @@ const keeps: Taker = { takes: [1], keeps: true };
 const once: Faults = { kills: 1 };
 const late: Faults = { timeouts: 1 };
 
+type LockName = 'mutex A' | 'mutex B' | 'mutex C' | 'rlock';
+
+const inOrder = (one: LockName, other: LockName): readonly LockAct[] => [
+  `lock ${one}`,
+  `lock ${other}`,
+  `unlock ${other}`,
+  `unlock ${one}`,
+];
+
 export function syncPlansUnder(protocol: Protocol): Plans {
   const semaphore = (name: string, permits: number, takers: readonly Taker[], faults: Faults = {}): Scenario =>
     semaphoreScenario(`semaphore: ${name}`, { permits, takers, protocol, ...faults });
@@ -41,6 +51,11 @@ export function syncPlansUnder(protocol: Protocol): Plans {
     latchScenario(`latch: ${name}`, { acts, protocol, ...faults });
   const barrier = (name: string, acts: readonly (readonly BarrierAct[])[], faults: Faults = {}): Scenario =>
     barrierScenario(`barrier: ${name}`, { acts, protocol, ...faults });
+  const deadlock = (
+    name: string,
+    acts: readonly (readonly LockAct[])[],
+    faults: { timeouts?: number } = {},
+  ): Scenario => deadlockScenario(`deadlock: ${name}`, { acts, protocol, ...faults });
   return {
     plans: [
       plan(semaphore('two take one of one', 1, [takes(1), takes(1)])),
@@ -85,8 +100,8 @@ export function syncPlansUnder(protocol: Protocol): Plans {
         ]),
         2,
       ),
-      plan(condition('one is notified twice', [['wait'], ['notify', 'notify']]), 4),
-      plan(condition('late', [['wait, or late'], ['notify']], late), 4),
+      plan(condition('one is notified twice', [['wait'], ['notify', 'notify']])),
+      plan(condition('late', [['wait, or late'], ['notify']], late)),
       plan(condition('two wait, one is notified', [['wait'], ['wait'], ['notify']]), 2, 4),
       plan(condition('two wait, all are notified', [['wait'], ['wait'], ['notify all']]), 2, 4),
       plan(condition('one of two is late', [['wait, or late'], ['wait'], ['notify']], late), 1, 3),
@@ -124,18 +139,79 @@ export function syncPlansUnder(protocol: Protocol): Plans {
       ),
       plan(barrier('aborted', [['wait'], ['wait'], ['abort']]), 2),
       plan(barrier('reset', [['wait'], ['wait'], ['reset']]), 2),
+      plan(semaphore('promises', 1, [{ takes: [1, 1], async: true }, takes(1)]), 3, 5),
+      plan(semaphore('promises for one and two', 2, [{ takes: [2, 1], async: true }, takes(1)]), 2, 4),
+      plan(semaphore('a promise gives up', 1, [{ takes: [1, 1], async: true, timed: true }, takes(1)], late), 2, 4),
+      plan(rwlock('a promise to read', [['async: read'], ['write']]), 3, 5),
+      plan(rwlock('a promise to write', [['read'], ['async: write']]), 3, 5),
+      plan(rwlock('promises of both', [['async: both'], ['write']]), 2, 4),
+      plan(rwlock('a promise to read gives up', [['async: read, or late'], ['write']], late), 2, 4),
+      plan(condition('a promise', [['async: wait'], ['notify']]), 3, 5),
+      plan(condition('two promises', [['async: two wait'], ['notify', 'notify']]), 1, 3),
+      plan(condition('a promise, and one who blocks', [['async: wait'], ['wait'], ['notify']]), 0, 2),
+      plan(condition('a promise that is late', [['async: wait, or late'], ['notify']], late), 2, 4),
+      plan(event('promises', [['async: two wait'], ['set and clear']]), 4),
+      plan(latch('promises', [['async: two wait'], ['count down']])),
+      plan(barrier('a promise', [['wait by a promise'], ['wait']])),
+      plan(barrier('a promise gives up', [['wait by a promise, or late'], ['wait']], late), 3),
+      plan(deadlock('two mutexes', [inOrder('mutex A', 'mutex B'), inOrder('mutex B', 'mutex A')])),
+      plan(deadlock('none', [inOrder('mutex A', 'mutex B'), inOrder('mutex A', 'mutex B')]), 3),
+      plan(deadlock('a mutex and an rlock', [inOrder('mutex A', 'rlock'), inOrder('rlock', 'mutex A')]), 2),
+      plan(
+        deadlock('a reader and a writer', [
+          ['read rwlock', 'lock mutex A', 'unlock mutex A', 'read, done: rwlock'],
+          ['lock mutex A', 'write rwlock', 'write, done: rwlock', 'unlock mutex A'],
+        ]),
+        3,
+      ),
+      plan(
+        deadlock('none, as a reader enters', [
+          ['write rwlock', 'write, done: rwlock', 'write rwlock', 'write, done: rwlock'],
+          ['read rwlock', 'read, done: rwlock'],
+        ]),
+        3,
+      ),
+      plan(
+        deadlock(
+          'none, as one has a deadline',
+          [
+            ['lock mutex A', 'lock, or late: mutex B', 'unlock mutex B', 'unlock mutex A'],
+            inOrder('mutex B', 'mutex A'),
+          ],
+          late,
+        ),
+        3,
+      ),
+      plan(
+        deadlock('three mutexes', [
+          inOrder('mutex A', 'mutex B'),
+          inOrder('mutex B', 'mutex C'),
+          inOrder('mutex C', 'mutex A'),
+        ]),
+        0,
+        2,
+      ),
+      plan(
+        deadlock('two, and one who waits for them', [
+          inOrder('mutex A', 'mutex B'),
+          inOrder('mutex B', 'mutex A'),
+          ['lock mutex A', 'unlock mutex A'],
+        ]),
+        0,
+        2,
+      ),
       ...(['i32', 'i64', 'f64'] as const).map((type) => plan(valueScenario(`value: ${type}`, type, [1, 1, 1]))),
     ],
     deaths: [
       plan(semaphore('death of one of two', 1, [takes(1), takes(1)], once)),
-      plan(semaphore('death of one who may want both', 2, [takes(2), takes(1)], once), 3),
-      plan(semaphore('death as the time is up', 1, [{ takes: [1], timed: true }, takes(1)], { ...once, ...late }), 2),
+      plan(semaphore('death of one who may want both', 2, [takes(2), takes(1)], once)),
+      plan(semaphore('death as the time is up', 1, [{ takes: [1], timed: true }, takes(1)], { ...once, ...late })),
       plan(semaphore('death of one of three', 1, [takes(1), takes(1), takes(1)], once), 1, 2),
       plan(rwlock('death of a reader or a writer', [['read'], ['write']], once), 2),
-      plan(rwlock('death of one of two writers', [['write'], ['write']], once), 2),
+      plan(rwlock('death of one of two writers', [['write'], ['write']], once)),
       plan(rwlock('death as the time is up', [['read, or late'], ['write']], { ...once, ...late }), 1, 2),
       plan(rwlock('death among three', [['read'], ['write'], ['write']], once), 0, 1),
-      plan(condition('death of one of two', [['wait'], ['notify']], once), 2),
+      plan(condition('death of one of two', [['wait'], ['notify']], once)),
       plan(condition('death among three', [['wait'], ['wait'], ['notify']], once), 0, 1),
       plan(event('death among three', [['wait'], ['wait'], ['set']], once), 1, 2),
       plan(latch('death among three', [['wait'], ['count down'], ['count down']], once), 2, 4),

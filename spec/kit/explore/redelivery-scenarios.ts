@@ -1,0 +1,173 @@
+/**
+ * What is explored of a queue that redelivers: what was acknowledged does not come back, and nothing else is lost.
+ *
+ * Consumers and the supervisor are those that ship. The items 1, 2, … are in the queue from the start.
+ */
+import './one-core.ts';
+import {
+  BLOCK_DATA,
+  BLOCK_LENGTH,
+  BLOCK_ORDER,
+  KIND_QUEUE,
+  QUEUE_CODEC,
+  QUEUE_REDELIVERS,
+  QUEUE_RETURNS,
+  QUEUE_RETURNS_SEEN,
+  TAKEN,
+  THREAD_MAIL,
+  THREAD_SENDING,
+} from '../../../lib/kernel/layout.ts';
+import { ClosedError } from '../../../lib/memory/errors.ts';
+import { codec } from '../../../lib/queue/codec.ts';
+import { knownAs } from '../../../lib/queue/known.ts';
+import { THREADS } from './ground.ts';
+import { type Cast, Failure, type Machine, type Scenario } from './machine.ts';
+import type { Protocol } from './programs.ts';
+import { Ring, SERIAL } from './rings.ts';
+import { Scene, type Stage } from './stage.ts';
+import { ASLEEP, type VirtualThread } from './thread.ts';
+
+/** What a thread does: gets an item and acknowledges it, gets two before it does, or never does. */
+export type DeliveryAct = 'work' | 'work on two' | 'take' | 'join' | 'close';
+
+interface RedeliveryScenario {
+  /** What each thread does, one after another. */
+  readonly acts: readonly (readonly DeliveryAct[])[];
+  readonly items: number;
+  /** So many of them were taken, and came back. */
+  readonly returned?: number;
+  readonly position?: number;
+  readonly kills?: number;
+  readonly protocol?: Protocol;
+}
+
+export function redeliveryScenario(name: string, options: RedeliveryScenario): Scenario {
+  return { name, kills: options.kills ?? 0, setup: (machine) => castOf(machine, options) };
+}
+
+function castOf(machine: Machine, { acts, items, returned = 0, position = 0, protocol }: RedeliveryScenario): Cast {
+  const { ground } = machine;
+  const reads = (stage: Stage) => {
+    const block = stage.keep(ground.record(stage.slot) + THREAD_MAIL);
+    stage.touch(block + BLOCK_DATA);
+  };
+  const scene = new Scene(machine, {
+    threads: acts.length,
+    taking: { ringGetBlock: reads, blockTake: reads },
+    protocol,
+  });
+  const ring = new Ring(machine, { capacity: items, blocks: items + 1, position });
+  scene.knows(ring.at, KIND_QUEUE);
+  ground.set(ring.at + QUEUE_REDELIVERS, 1);
+  ground.set(ring.at + QUEUE_CODEC, knownAs(codec.i32).number);
+  ground.set(ring.at + QUEUE_RETURNS, -1); // some came back before, and nobody has looked since
+  ground.set(ring.at + QUEUE_RETURNS_SEEN, -2);
+  ground.name({ name: 'returns', at: ring.at + QUEUE_RETURNS, bytes: 8 });
+  for (let slot = 0; slot < acts.length; slot++) ground.shared(ground.record(slot) + THREAD_SENDING, 8); // a burial looks
+  for (let item = 1; item <= items; item++) send(machine, ring, item);
+  for (let item = 1; item <= returned; item++) takeAndReturn(machine, ring, item);
+  if (returned > 1) swap(machine, ring);
+  for (const { block } of ring.blocks) {
+    ground.set(block + BLOCK_LENGTH, 4);
+    ground.constant(block + BLOCK_LENGTH, 4);
+    ground.name({ name: 'order of a block', at: block + BLOCK_ORDER, bytes: 4 });
+  }
+  return {
+    programs: acts.map(
+      (mine, slot) => () => scene.play(slot, ...mine.map((act) => (stage: Stage) => does(stage, ring, act))),
+    ),
+    repair: scene.burial,
+    maySleep: (thread) => isVainFor(machine, ring, thread),
+    final: () => checkEnd(machine, ring, items),
+  };
+}
+
+function send({ ground, solo, threads }: Machine, ring: Ring, item: number): void {
+  const block = solo('blockAt', ring.at, solo('blockClaim', ring.at, SERIAL, THREADS, 0));
+  ground.set(block + BLOCK_DATA, item);
+  solo('ringPutBlock', ring.at, SERIAL, threads.at(-1)?.record ?? 0, block);
+}
+
+function takeAndReturn({ solo, threads }: Machine, ring: Ring, item: number): void {
+  const owner = THREADS + item; // one after another, each of whom died with one item
+  solo('ringGetBlock', ring.at, SERIAL, threads.at(-1)?.record ?? 0, owner | TAKEN);
+  solo('blockReturn', ring.at, owner);
+}
+
+/** The first two blocks change places, so that what was taken first does not lie first. */
+function swap({ ground }: Machine, { blocks }: Ring): void {
+  const [one = 0, other = 0] = blocks.map(({ block }) => block);
+  for (const at of [BLOCK_DATA, BLOCK_ORDER]) {
+    const before = ground.get(one + at);
+    ground.set(one + at, ground.get(other + at));
+    ground.set(other + at, before);
+  }
+}
+
+const isOpen = (state: number): boolean => (state & 1) === 0 && (state & (TAKEN << 1)) !== 0;
+const isReturned = (state: number): boolean => state === TAKEN << 1;
+
+function does(stage: Stage, ring: Ring, act: DeliveryAct): void {
+  const queue = new stage.classes.Queue<number>(stage.at(ring.at, SERIAL));
+  if (act === 'close') queue.close();
+  else if (act === 'join') {
+    queue.join();
+    stage.note('joined', 0, () => {
+      const open = ring.blocks.filter(({ state, isInRing }) => isOpen(state) || isInRing);
+      if (open.length > 0) throw new Failure(`it was joined while ${open.length} items were open`);
+    });
+  } else {
+    const mine: number[] = [];
+    const take = (): void => {
+      const item = queue.get();
+      stage.note('got', item);
+      mine.push(item);
+    };
+    const ended = stage.tries(() => {
+      take();
+      if (act === 'work on two') take();
+    }, ClosedError);
+    if (ended) stage.note('ended', 0);
+    if (act === 'take') return;
+    for (const item of mine) {
+      queue.taskDone();
+      stage.note('done', item);
+    }
+  }
+}
+
+function isVainFor({ solo }: Machine, ring: Ring, { slot }: VirtualThread): boolean {
+  const waits = (set: number): boolean => solo('isRegistered', set, slot) !== 0;
+  const { blocks } = ring;
+  if (waits(ring.getters)) return solo('ringReadable', ring.at) === 0 && !blocks.some(({ state }) => isReturned(state));
+  return waits(ring.joiners) && blocks.some(({ state, isInRing }) => isOpen(state) || isInRing);
+}
+
+function checkEnd(machine: Machine, ring: Ring, items: number): void {
+  const { threads, ground, dead } = machine;
+  if (threads.every(({ state }) => state !== ASLEEP)) {
+    if (ring.sets.some((set) => ground.get(set) !== 0)) throw new Failure('somebody is left in a wait set');
+  }
+  const numbers = (what: string, some: readonly VirtualThread[] = threads): number[] =>
+    some.flatMap(({ said }) => said.filter((note) => note.what === what).map(({ value }) => value));
+  const living = threads.filter((thread) => thread !== dead);
+  const open = ring.blocks.filter(({ state, isInRing }) => isOpen(state) || isInRing);
+  const left = open.map(({ block }) => ground.get(block + BLOCK_DATA));
+  const show = `done ${numbers('done')}; got ${threads.map(({ said }) => said.map(({ what, value }) => `${what} ${value}`)).join('; ')}; left ${left}`;
+  for (let item = 1; item <= items; item++) {
+    const times = numbers('got', living).filter((one) => one === item).length;
+    if (times > 1) throw new Failure(`the living have got ${item} ${times} times: ${show}`);
+    const isDone = numbers('done').includes(item);
+    if (isDone && (left.includes(item) || (dead && numbers('done', [dead]).includes(item) && times > 0)))
+      throw new Failure(`${item} was acknowledged, and came back: ${show}`);
+    const mayBeDone = dead && numbers('got', [dead]).includes(item); // it could not say so any more
+    if (!isDone && !mayBeDone && !left.includes(item)) throw new Failure(`${item} is lost: ${show}`);
+  }
+  if (dead && ring.blocks.some(({ state }) => state === (TAKEN | (dead.slot + 1)) << 1))
+    throw new Failure(`an item is the dead thread's still: ${show}`);
+  for (const thread of living) {
+    const again = dead ? [] : numbers('got', [thread]); // of two deaths the first may be looked for while the second is repaired
+    if (again.some((item, i) => i > 0 && item < (again[i - 1] as number)))
+      throw new Failure(`what came back came in the wrong order: ${show}`);
+  }
+}
