@@ -42,7 +42,7 @@ for (const scenario of standard.crowds) {
 
 test('each race that is allowed was met', () => {
   assert.equal([...benign].sort(), [
-    ...['block state', 'cell', 'head seen', 'next to notify', 'share', 'slot', 'tail', 'wide'],
+    ...['block state', 'cell', 'head seen', 'next to notify', 'number', 'record', 'share', 'slot', 'tail'],
   ]);
 });
 

@@ -1,7 +1,6 @@
 /** The changes that the explorer must notice, and those that nobody can notice. */
 import { at, type Mutant } from './mutate.ts';
 import type { Protocol } from './programs.ts';
-import { equivalentQueueProtocols, queueMutants, queueProtocols } from './queue-mutants.ts';
 import { equivalentSyncMutants, syncMutants, syncProtocols } from './sync-mutants.ts';
 
 const lock = at('lock');
@@ -304,7 +303,6 @@ export const mutants: readonly Mutant[] = [
   ]),
 
   ...syncMutants,
-  ...queueMutants,
 ];
 
 /** Changes that alter nothing that anybody could see, and why. */
@@ -353,7 +351,6 @@ export const protocols: readonly { readonly name: string; readonly by: string; r
   { name: 'the repair wakes the wait sets only', by: 'death of one of two', protocol: { repairSets: true } },
   { name: 'the repair trusts the park word', by: 'death of one of two', protocol: { repairParked: true } },
   ...syncProtocols,
-  ...queueProtocols,
 ];
 
 export const equivalentProtocols: readonly {
@@ -368,5 +365,4 @@ export const equivalentProtocols: readonly {
     protocol: { noParkEnd: true },
     reason: 'NOTIFIED makes the next park return at once, one turn more; PARKED is what the next park would write',
   },
-  ...equivalentQueueProtocols,
 ];

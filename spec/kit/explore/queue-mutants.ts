@@ -5,6 +5,7 @@ import type { Protocol } from './programs.ts';
 
 const broadcast = at('broadcast');
 const pipe = at('pipe');
+const records = at('records');
 const redelivery = at('redelivery');
 
 export const queueMutants: readonly Mutant[] = [
@@ -130,6 +131,16 @@ export const queueMutants: readonly Mutant[] = [
     '',
   ]),
 
+  records('a record is published before all of it is there', 'records: two put', [
+    'export function recordsPut(',
+    'copy(slot + SLOT_RECORD, from + <usize>(i * bytes), bytes);',
+    'copy(slot + SLOT_RECORD, from + <usize>(i * bytes), bytes - 8); atomic.store<i64>(slot, wordOf(position | 1, 0)); copy(slot + SLOT_RECORD + <usize>(bytes - 8), from + <usize>(i * bytes + bytes - 8), 8);',
+  ]),
+  records('a record is copied as far as the next one', 'records: two at once', [
+    'function copyPublished(',
+    'into + <usize>(n * bytes)',
+    'into + <usize>(n * 8)',
+  ]),
   redelivery('two take what came back', 'redelivery: two came back', [
     'export function blockTake(',
     'atomic.cmpxchg<i32>(block, RETURNED, taker << 1, BLOCK_STATE) !== RETURNED',

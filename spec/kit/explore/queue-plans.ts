@@ -4,6 +4,7 @@ import type { Scenario } from './machine.ts';
 import { type PipeAct, pipeScenario } from './pipe-scenarios.ts';
 import { type Plans, plan } from './plans.ts';
 import type { Protocol } from './programs.ts';
+import { recordScenario } from './record-scenarios.ts';
 import { type DeliveryAct, redeliveryScenario } from './redelivery-scenarios.ts';
 
 /** Where positions start: just below the wrap of the sign, and of the word. */
@@ -84,6 +85,13 @@ export function queuePlansUnder(protocol: Protocol): Plans {
       plan(pipe('deadlines', { timeouts: 1 }, ['send', 'send, or late'], ['recv', 'recv, or late']), 4),
       plan(pipe('two want one end', {}, ['send'], ['recv'], ['recv']), 3),
       plan(pipe('two want one end, and close it', {}, ['recv'], ['send', 'close'], ['send', 'close']), 1, 3),
+      plan(recordScenario('records: two put, one gets', { ...one, ...WORD, puts: [[1], [1]], gets: [[1, 1]] })),
+      plan(recordScenario('records: two at once', { ...two, ...SIGN, puts: [[2], [1]], gets: [[2]] })),
+      plan(
+        recordScenario('records: one is overtaken', { ...one, ...WORD, items: 1, puts: [[1, 1]], gets: [[1, 1], [1]] }),
+        3,
+        5,
+      ),
       plan(redelivery('two work', { items: 2, ...SIGN }, ['work'], ['work'])),
       plan(redelivery('two came back', { items: 2, returned: 2, ...SIGN }, ['work', 'work'], ['work'])),
       plan(redelivery('one works, one joins', { items: 1, ...WORD }, ['work'], ['join'])),
@@ -94,6 +102,7 @@ export function queuePlansUnder(protocol: Protocol): Plans {
       ),
     ],
     deaths: [
+      plan(recordScenario('records: death in a batch', { ...two, ...WORD, ...once, puts: [[2], [1]], gets: [[2]] }), 3),
       plan(redelivery('death of one of two who work', { items: 1, ...SIGN, ...once }, ['work'], ['work']), 1, 3),
       plan(
         redelivery('death of one who had two', { items: 2, ...WORD, ...once }, ['work on two'], ['work', 'work']),
@@ -107,7 +116,7 @@ export function queuePlansUnder(protocol: Protocol): Plans {
         1,
       ),
       plan(redelivery('death while it is closed', { items: 1, ...once }, ['work'], ['work', 'work'], ['close']), 0, 1),
-      plan(broadcast('death of one of two', { ...one, ...SIGN, ...once }, ['publish'], ['get', 'get']), 1, 3),
+      plan(broadcast('death of one of two', { ...one, ...SIGN, ...once }, twice, ['get', 'get']), 0, 2),
       plan(
         broadcast('death of a subscriber among three', { ...one, ...SIGN, ...once }, ['publish'], ['get'], ['get']),
         0,

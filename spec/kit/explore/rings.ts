@@ -39,8 +39,10 @@ export const SERIAL = 77;
 export interface RingOptions {
   readonly capacity: number;
   readonly wide?: boolean;
-  /** Whether its items are records, of 8 bytes. */
+  /** Whether its items are records, */
   readonly records?: boolean;
+  /** and of how many bytes: 8 by default, or 24. */
+  readonly recordBytes?: 8 | 24;
   readonly blocks?: number;
   readonly position?: number;
   /** How far the hint of the tail lags behind, in positions. */
@@ -78,11 +80,11 @@ export class Ring {
   readonly #blocksAt: number;
 
   constructor(machine: Machine, options: RingOptions) {
-    const { capacity, wide = false, records = false, blocks = 0 } = options;
+    const { capacity, wide = false, records = false, recordBytes = 8, blocks = 0 } = options;
     this.#machine = machine;
     this.#options = options;
     this.#slots = 2 ** Math.ceil(Math.log2(capacity + 1));
-    this.#shift = SLOT_SHIFT + Number(records);
+    this.#shift = SLOT_SHIFT + (records ? Math.log2(1 + recordBytes / 8) : 0);
     this.#numberShift = wide ? 3 : 2;
     const { ground } = machine;
     this.at = ground.take(QUEUE_SLOTS + (this.#slots << this.#shift));
@@ -111,7 +113,7 @@ export class Ring {
       [QUEUE_SLOT_SHIFT]: this.#shift,
       [QUEUE_NUMBERS_AT]: this.#numbersAt,
       [QUEUE_NUMBER_SHIFT]: this.#numberShift,
-      [QUEUE_RECORD]: 8,
+      [QUEUE_RECORD]: this.#options.recordBytes ?? 8,
       [QUEUE_TAIL]: start,
       [QUEUE_HEAD_SEEN]: start,
       [QUEUE_HEAD]: position,
@@ -158,7 +160,8 @@ export class Ring {
     for (let i = 0; i < this.#slots; i++) {
       const at = QUEUE_SLOTS + (i << this.#shift);
       name('slot', at, 8, overtaken ? BENIGN.slots : undefined);
-      if (records) name('record', at + SLOT_RECORD, 8, overtaken ? BENIGN.copies : undefined);
+      if (records)
+        name('record', at + SLOT_RECORD, this.#options.recordBytes ?? 8, overtaken ? BENIGN.copies : undefined);
     }
     for (let i = 0; i < this.#slots; i++) {
       const bytes = 1 << this.#numberShift;
