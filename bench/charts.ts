@@ -145,19 +145,33 @@ interface Line {
   readonly points: readonly (readonly [x: string, y: number])[];
 }
 
+const LEGEND_ROW = 38;
+const GAP = 26;
+
+/** In how many rows the library will put the names: it goes on in the next one where a name does not fit. */
+function legendRows(series: readonly Line[]): number {
+  let [rows, used] = [1, 0];
+  for (const { name } of series) {
+    const width = 18 + 5 + name.length * 7 + GAP; // the icon, a gap, and letters that are narrower than that
+    if (used + width > WIDTH + GAP && used > 0) [rows, used] = [rows + 1, 0];
+    used += width;
+  }
+  return rows;
+}
+
 function lines(xs: readonly string[], axis: string, unit: string, series: readonly Line[]): string {
   const all = series.flatMap(({ points }) => points.map(([, y]) => y));
-  const legend = Math.ceil(series.length / 2) * 21;
+  const legend = legendRows(series) * LEGEND_ROW;
   return draw(290 + legend, {
     grid: { left: 62, right: 18, top: 12, bottom: 54 + legend },
     legend: {
       bottom: 0,
       left: 0,
-      itemGap: 26,
+      itemGap: GAP,
       itemWidth: 18,
       icon: 'roundRect',
       itemHeight: 4,
-      textStyle: text,
+      textStyle: { ...text, padding: [0, 10, 0, 0] }, // letters may be wider than the library takes them to be
     },
     xAxis: {
       type: 'category',
