@@ -59,6 +59,7 @@ function alone(): Rival {
 }
 
 const LUMP = 40_000; // bytes
+const MESSAGE = 40_192; // the same with its heads, in units of the region
 const FEW = 8; // records that may wait in each of two queues
 
 /** Resolves when all threads of the pipeline wait for its sink: one that is just claiming memory has more for an instant. */
@@ -175,7 +176,7 @@ const flat: Scenario = {
       name: 'capacity × message for each queue, of 40 KB',
       reference: true,
       start() {},
-      round: () => (2 * FEW * LUMP) / 1024,
+      round: () => (2 * FEW * MESSAGE) / 1024,
       stop() {},
     },
   ],

@@ -116,7 +116,7 @@ export class Layout {
     const queue = new Queue<Chunk>({
       region,
       name: `behind ${name}`,
-      capacity: Math.max(1, Math.floor(capacity / most)),
+      capacity: Math.max(1, Math.floor(capacity / most) - threads), // each thread that waits for room has one in its hand
       codec: messages,
       blockBytes: MESSAGE_BYTES,
     });

@@ -37,8 +37,8 @@ export type Fits<G, C> = [G] extends [C] ? unknown : { readonly codec?: Codec<No
 /** How the records behind a stage, or behind the source, wait for the next one. */
 export interface LineOptions<C = unknown> {
   /**
-   * Records that may wait behind it, 1 to 16,777,216; 8,192 by default. Then it waits itself. A thread that works on a
-   * message has up to 1,024 of them in its hands besides.
+   * Records that may wait behind it, 1 to 16,777,216; 8,192 by default; those count that its threads have written and cannot
+   * send yet. Then it waits itself. A thread that works on a message has up to 1,024 of them in its hands besides.
    */
   capacity?: number | undefined;
   /**

@@ -366,7 +366,8 @@ export class Transport implements Carrier {
 
   /** Wakes one more thread, when those that are awake have let tasks wait for as long as it takes to wake one. */
   #relieve(): void {
-    const table = this.#table as Table;
+    const table = this.#table;
+    if (!table) return; // the pool has ended meanwhile
     if (!table.tasks.readable || !table.tasks.awaited) {
       this.#pressedSince = 0;
       return;

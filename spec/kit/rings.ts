@@ -48,6 +48,7 @@ export function newRing(capacity: number, position: number, options: Partial<Que
     queue,
     put(value: number): number {
       if (isNarrow) return kernel.ringPut(offset, serial, value);
+      if (options.codec && !options.codec.inline) return kernel.ringPutBlock(offset, serial, record, value);
       i64[mail] = BigInt(value);
       return kernel.ringPutWide(offset, serial, record, slot + 1);
     },
