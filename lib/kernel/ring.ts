@@ -56,6 +56,7 @@ import {
   NO_CLAIM,
   OBJECT_SERIAL,
   OWNER,
+  QUEUE_BEREFT,
   QUEUE_BLOCKS,
   QUEUE_FINISHED,
   QUEUE_GETTERS,
@@ -443,14 +444,30 @@ export function ringUnfinished(q: usize): i32 {
   return <i32>(<u32>(end - finished) >> 1);
 }
 
-/** Counts `n` items as finished: DONE, WAKE (none is left and somebody joins), BUSY when fewer are unfinished. */
+/**
+ * Counts `n` items as finished: DONE, WAKE (none is left and somebody joins), BUSY when fewer are unfinished. When none is
+ * left, the death that was noted before then bereaves nobody.
+ */
 export function ringFinish(q: usize, n: i32): i32 {
   while (true) {
     const finished = atomic.load<i32>(q, QUEUE_FINISHED);
+    const death = ringBereft(q);
     seek(q);
     const open = <i32>(<u32>(end - finished) >> 1);
     if (open < n) return BUSY;
     if (atomic.cmpxchg<i32>(q, finished, finished + (n << 1), QUEUE_FINISHED) !== finished) continue;
-    return open === n ? said(q + QUEUE_JOINERS) : DONE;
+    if (open !== n) return DONE;
+    if (death !== 0) atomic.cmpxchg<i32>(q, death, 0, QUEUE_BEREFT);
+    return said(q + QUEUE_JOINERS);
   }
+}
+
+/** Notes a death that left items which were taken and not finished. All who join must look again. */
+export function ringBereave(q: usize, death: i32): void {
+  atomic.store<i32>(q, death, QUEUE_BEREFT);
+}
+
+/** The death that was noted last, or 0. */
+export function ringBereft(q: usize): i32 {
+  return atomic.load<i32>(q, QUEUE_BEREFT);
 }

@@ -65,6 +65,8 @@ export interface Kernel {
   ringClosed(queue: number): number;
   ringUnfinished(queue: number): number;
   ringFinish(queue: number, n: number): number;
+  ringBereave(queue: number, death: number): void;
+  ringBereft(queue: number): number;
   blockClaim(queue: number, serial: number, owner: number, from: number): number;
   blockAt(queue: number, index: number): number;
   blockFree(block: number): void;

@@ -23,7 +23,6 @@ import {
   LONG_BLOCK,
   NO_CLAIM,
   OBJECT_KIND,
-  QUEUE_BEREFT,
   QUEUE_BLOCKS,
   QUEUE_REDELIVERS,
   REGION_DEATHS,
@@ -112,7 +111,7 @@ function bereave({ kernel, i32, objects }: Ward, death: number): void {
   for (const { offset, kind } of objects()) {
     if (kind !== KIND_QUEUE || i32[(offset + QUEUE_REDELIVERS) >> 2] === 1) continue;
     if (kernel.ringUnfinished(offset) <= kernel.ringSize(offset)) continue;
-    i32[(offset + QUEUE_BEREFT) >> 2] = death;
+    kernel.ringBereave(offset, death);
   }
 }
 

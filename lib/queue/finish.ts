@@ -1,5 +1,5 @@
 /** Finish: which items of a queue are dealt with, and who waits until all are. */
-import { BUSY, QUEUE_BEREFT, QUEUE_GETTERS, QUEUE_JOINERS, WAKE } from '../kernel/layout.ts';
+import { BUSY, QUEUE_GETTERS, QUEUE_JOINERS, WAKE } from '../kernel/layout.ts';
 import { ThreadDiedError } from '../memory/errors.ts';
 import type { SharedObject } from '../memory/handles.ts';
 import { AGAIN, type Operation } from '../memory/wait.ts';
@@ -31,8 +31,6 @@ export class Finish {
       const open = region.kernel.ringUnfinished(offset);
       throw new RangeError(`n must be at most the items of ${title} that are not done: got ${n}, there are ${open}`);
     }
-    const bereft = (offset + QUEUE_BEREFT) >> 2;
-    if (region.i32[bereft] !== 0 && region.kernel.ringUnfinished(offset) === 0) region.i32[bereft] = 0;
     if (said === WAKE) region.parker.wakeAll(offset + QUEUE_JOINERS);
   }
 
@@ -78,7 +76,7 @@ export class Finish {
   /** Throws once for each death after which a `join` may wait for ever. */
   #mourn(): void {
     const { region, offset, title } = this.#queue;
-    const death = region.i32[(offset + QUEUE_BEREFT) >> 2] as number;
+    const death = region.kernel.ringBereft(offset);
     if (death === 0 || death === this.#mourned) return;
     this.#mourned = death;
     const open = region.kernel.ringUnfinished(offset) - region.kernel.ringSize(offset);
