@@ -571,7 +571,9 @@ test('a client keeps its process alive exactly while it waits', async () => {
     const queue = await client.queue('jobs');
     console.log(await queue.getAsync());`;
   const ending = child(program);
-  setTimeout(() => jobs.put('late'), 100);
+  const waits = () => jobs.region.inspect().queues.some(({ waitersTo }) => waitersTo.get.length > 0);
+  await until(waits, 'the client to wait for an item');
+  jobs.put('late');
   const { code, stdout, stderr } = await ending;
   assert.equal([code, stdout, stderr], [0, 'late\n', '']);
   assert.is(await jobs.getAsync(), 'late'); // it was not acknowledged
