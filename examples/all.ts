@@ -3,27 +3,12 @@
 import { spawnSync } from 'node:child_process';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
+import { examples as all } from './list.ts';
 
 const TIME_LIMIT = 60_000; // ms for all of them together
 
 const named = process.argv.slice(2);
-const examples =
-  named.length > 0
-    ? named
-    : [
-        'tickets',
-        'kitchen',
-        'philosophers',
-        'readers',
-        'downloads',
-        'heat',
-        'cities',
-        'flights',
-        'hash',
-        'http',
-        'two-processes',
-        'two-machines',
-      ];
+const examples = named.length > 0 ? named : all;
 const start = performance.now();
 const wrong = examples.filter((name) => !isRight(name));
 const seconds = ((performance.now() - start) / 1000).toFixed(1);

@@ -8,25 +8,13 @@ import * as assert from 'uvu/assert';
 import { capitals } from '../examples/capitals.ts';
 import { toCity } from '../examples/cities.worker.ts';
 import { distance, geohash, nearestCapital } from '../examples/geo.ts';
+import { examples } from '../examples/list.ts';
 import { Tally } from '../examples/tally.ts';
 import { hasNats, NO_NATS } from './kit/nats-server.ts';
 
 const DEADLINE = 120_000; // ms
 
-for (const name of [
-  'tickets',
-  'kitchen',
-  'philosophers',
-  'readers',
-  'downloads',
-  'heat',
-  'cities',
-  'flights',
-  'hash',
-  'http',
-  'two-processes',
-  'two-machines',
-]) {
+for (const name of examples) {
   test(`${name} prints what its source promises and is right`, () => {
     const { status, stdout, stderr } = runExample(name);
     if (name === 'two-machines' && !hasNats) {
