@@ -45,8 +45,7 @@ import { syncPlansUnder } from './sync-plans.ts';
 const SIGN = 2 ** 31 - 2;
 const WORD = 2 ** 32 - 2;
 
-/** The scenarios under a protocol of waiting, which is that of lib/memory/wait.ts unless a mutant changes it. */
-export function plansUnder(protocol: Protocol): Plans {
+function corePlansUnder(protocol: Protocol): Plans {
   const locks = (name: string, lockers: readonly Locker[], options: { kills?: number; timeouts?: number } = {}) =>
     lockScenario(`mutex: ${name}`, { lockers, protocol, ...options });
   const pieces = (name: string, units: number, claimers: readonly Claimer[], kills = 0) =>
@@ -290,12 +289,26 @@ export function plansUnder(protocol: Protocol): Plans {
       [2, 1, 3, 1, 2, 1].map((units) => ({ units: [units, 1], waits: true })),
     ),
   ];
-  const others = [syncPlansUnder(protocol), queuePlansUnder(protocol)];
+  return { plans, deaths, crowds };
+}
+
+function together(all: readonly Plans[]): Plans {
   return {
-    plans: [...plans, ...others.flatMap((more) => more.plans)],
-    deaths: [...deaths, ...others.flatMap((more) => more.deaths)],
-    crowds: [...crowds, ...others.flatMap((more) => more.crowds)],
+    plans: all.flatMap(({ plans }) => plans),
+    deaths: all.flatMap(({ deaths }) => deaths),
+    crowds: all.flatMap(({ crowds }) => crowds),
   };
 }
 
-export const standard: Plans = plansUnder({});
+/** Of memory, waiting, the mutex and the ring. */
+export const core: Plans = corePlansUnder({});
+/** Of the other locks and signals. */
+export const sync: Plans = syncPlansUnder({});
+/** Of broadcasts, pipes, redelivery and the look for deadlocks. */
+export const queues: Plans = queuePlansUnder({});
+export const standard: Plans = together([core, sync, queues]);
+
+/** The scenarios under a protocol of waiting, which is that of lib/memory/wait.ts unless a mutant changes it. */
+export function plansUnder(protocol: Protocol): Plans {
+  return together([corePlansUnder(protocol), syncPlansUnder(protocol), queuePlansUnder(protocol)]);
+}
