@@ -278,10 +278,6 @@ export const NO_BLOCK = -1; // what a claim says when none is free
 export const SPARE_BLOCKS = 16; // beside the capacity: for those who encode or decode just now
 
 // Tasks of a pool, in an array: a line for each of its threads, the names of functions, and a record for each task
-// the word of a line: what its thread does
-export const LINE_RUNS = 0;
-export const LINE_LOOKS = 1; // for a task, awake
-export const LINE_SLEEPS = 2;
 export const LINE_SLOT = 12; // slot + 1 of the thread, once it takes tasks
 export const LINE_SEEKING = 16; // 1 while it takes one from the ring: which one is in its mail, or NO_TASK
 export const LINE_TAKEN = 20; // 1 + the task that it took and has not begun, or 0

@@ -3,14 +3,10 @@
  * looks again and again for some microseconds, and then waits in its event loop, so that timers, sockets and promises that
  * tasks left behind go on.
  */
-import { availableParallelism } from 'node:os';
 import { type MessagePort, receiveMessageOnPort, type Transferable } from 'node:worker_threads';
 import {
   AS_MESSAGE,
-  LINE_LOOKS,
-  LINE_RUNS,
   LINE_SEEKING,
-  LINE_SLEEPS,
   LINE_SLOT,
   LINE_TAKEN,
   NO_TASK,
@@ -87,10 +83,6 @@ type Letter = Extract<ToThread, { letter: number }>;
 const LONGEST_TURN = 2;
 /** A thread looks at the clock for that after so many tasks. */
 const CLOCKED = 16;
-/** Milliseconds for which a thread without a task stays awake, if it had to wait about as little the last time. */
-export const LINGER = 0.2;
-/** So many threads at the most look for tasks at the same time. */
-const MOST_LOOKING = Math.max(1, availableParallelism() - 1);
 
 export class Resident {
   readonly #table: Table;
@@ -101,7 +93,6 @@ export class Resident {
   readonly #port: MessagePort;
   readonly #places: number;
   readonly #line: number;
-  readonly #threads: number;
   readonly #functions: Callable[] = [];
   /** The states of a task that this thread has begun. */
   readonly #begun: number;
@@ -119,12 +110,7 @@ export class Resident {
   #alone = false;
   /** The task whose function is on the stack, or the only one that this thread runs. */
   #current = NO_TASK;
-  #parked = false;
-  readonly #retirement = new AbortController();
-  /** Since when it has had no task; 0 while it has one. */
-  #idleSince = 0;
-  /** The last time without a task was short. */
-  #lingers = true;
+  #parked: AbortController | undefined;
   #turnEnds = 0;
   #tasksOfTurn = 0;
   /** The end of the last task, when nothing came between. */
@@ -140,7 +126,6 @@ export class Resident {
     this.#workshop = workshop;
     this.#port = port;
     this.#places = places;
-    this.#threads = table.threads;
     this.#timed = timed;
     this.#begun = TASK_BEGUN | (place << TASK_PLACE_SHIFT);
     this.#aborted = TASK_ABORTED | (place << TASK_PLACE_SHIFT);
@@ -165,18 +150,10 @@ export class Resident {
     while (!this.#resting && !this.#parked && this.#hasPlace()) {
       const late = ++this.#tasksOfTurn % CLOCKED === 0 && performance.now() > this.#turnEnds;
       const task = late ? NO_TASK : this.#next();
-      if (task !== NO_TASK) this.#begin(task);
-      else if (late || this.#stays()) this.#rest();
-      else this.#park();
+      if (late) this.#rest();
+      else if (task === NO_TASK) this.#park();
+      else this.#begin(task);
     }
-  }
-
-  /**
-   * Whether it stays awake for now: to wake it would take longer. Without that, two threads that answer each other could park
-   * in turns for ever, each while the other one wakes.
-   */
-  #stays(): boolean {
-    return this.#lingers && this.#idleSince > 0 && performance.now() - this.#idleSince < LINGER;
   }
 
   #hasPlace(): boolean {
@@ -191,25 +168,8 @@ export class Resident {
   #next(): number {
     if (this.#held !== NO_TASK) return this.#held;
     const task = this.#take();
-    if (task === NO_TASK && this.#running === 0 && this.#mayLook()) return this.#search();
-    if (this.#idleSince > 0) this.#idles(false);
-    return task;
-  }
-
-  /** Whether a core is left for one more thread that looks for a task, beside the pool's own. */
-  #mayLook(): boolean {
-    if (this.#idleSince > 0) return true;
-    let looking = 0;
-    for (let place = 0; place < this.#threads; place++) {
-      if (this.#kernel.valueLoad(this.#table.line(place)) === LINE_LOOKS) looking++;
-    }
-    return looking < MOST_LOOKING;
-  }
-
-  /** Says whether it looks for a task: meanwhile the pool wakes nobody else. */
-  #idles(idles: boolean): void {
-    this.#idleSince = idles ? performance.now() : 0;
-    this.#kernel.valueStore(this.#line, idles ? LINE_LOOKS : LINE_RUNS);
+    if (task !== NO_TASK || this.#running > 0) return task;
+    return this.#search();
   }
 
   #take(): number {
@@ -225,12 +185,11 @@ export class Resident {
   /** Looks for some microseconds. Meanwhile the pool wakes nobody else, so whoever finds a task looks whether there are more. */
   #search(): number {
     const { tasks } = this.#table;
-    if (this.#idleSince === 0) this.#idles(true);
+    this.#kernel.valueStore(this.#line, 1);
     const found = spin(this.#takeIfReadable);
+    this.#kernel.valueStore(this.#line, 0);
     this.#clock = 0;
     if (found === AGAIN) return NO_TASK;
-    this.#idles(false);
-    this.#lingers = true;
     if (tasks.awaited && tasks.readable) this.#table.region.parker.wake(tasks.takers);
     return found;
   }
@@ -243,23 +202,18 @@ export class Resident {
   /** Waits in the event loop for a task. */
   #park(): void {
     const { tasks, region } = this.#table;
-    const idleSince = this.#idleSince || performance.now();
-    this.#idleSince = 0;
-    this.#parked = true;
-    this.#kernel.valueStore(this.#line, LINE_SLEEPS);
+    const aborter = new AbortController();
+    this.#parked = aborter;
     const attempt = (): number | typeof AGAIN => {
       const task = this.#take();
       return task === NO_TASK ? AGAIN : task;
     };
     const passOn = (): boolean => tasks.awaited && tasks.readable;
     const wait = { what: 'wait for a task', object: tasks.queue, set: tasks.takers, attempt, passOn };
-    region.parker.wait(wait, { signal: this.#retirement.signal }).then(
+    region.parker.wait(wait, { signal: aborter.signal }).then(
       (task) => {
-        this.#kernel.valueStore(this.#line, LINE_RUNS);
-        this.#parked = false;
-        const woken = performance.now();
-        this.#lingers = woken - idleSince < 2 * LINGER;
-        this.#turnEnds = woken + LONGEST_TURN;
+        this.#parked = undefined;
+        this.#turnEnds = performance.now() + LONGEST_TURN;
         this.#begin(task);
         this.#pump();
       },
@@ -489,7 +443,7 @@ export class Resident {
     if ('letter' in message) this.#open(message.letter, message);
     else if ('unsent' in message) this.#open(message.unsent, undefined);
     else if ('abort' in message) this.#abort(message.abort, attach(message.failure as Shared<Failure['failure']>));
-    else if (this.#parked && this.#running === 0) this.#retire();
+    else if (this.#parked && this.#running === 0) this.#retire(this.#parked);
   };
 
   #open(task: number, letter: Letter | undefined): void {
@@ -497,8 +451,8 @@ export class Resident {
     this.#letters.delete(task);
   }
 
-  #retire(): void {
-    this.#retirement.abort();
+  #retire(parked: AbortController): void {
+    parked.abort();
     const printing = this.#workshop.printed() ?? Promise.resolve();
     printing.then(() => process.exit(0));
   }

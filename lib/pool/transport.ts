@@ -11,9 +11,7 @@ import { type PiscinaTask, queueOptionsSymbol } from 'piscina';
 import {
   AS_MESSAGE,
   LINE_BYTES,
-  LINE_LOOKS,
   LINE_SEEKING,
-  LINE_SLEEPS,
   LINE_SLOT,
   LINE_TAKEN,
   NO_TASK,
@@ -50,7 +48,7 @@ import { AGAIN } from '../memory/wait.ts';
 import { type Failure, isFailure, pack, unpack } from './failure.ts';
 import { isMoved, MOVED_VALUE, sendable, transfersOf, whyNotMovable } from './message.ts';
 import { notRun, threadDied, threadDiedAgain, warnOfStray } from './posted.ts';
-import { LINGER, type Residence, type ToPool, type ToThread } from './resident.ts';
+import type { Residence, ToPool, ToThread } from './resident.ts';
 import { type Batch, now, Table } from './table.ts';
 import {
   type Carrier,
@@ -66,18 +64,8 @@ import { Turnstile } from './turnstile.ts';
 
 /** Results that are settled in one turn of the event loop, at the most. */
 const SETTLED_IN_A_TURN = 256;
-/** So many of them in a row; then those who awaited them go on, so that threads have new tasks while others are settled. */
-const SETTLED_IN_A_ROW = 8;
 /** Turns of the event loop without a result, before it sleeps. */
 const TURNS = 24;
-/** Milliseconds of a task that is over before another thread is awake. */
-const SHORT = 0.02;
-/** Milliseconds for which short tasks wait before one more thread is woken. */
-const PRESSED = 0.05;
-/** Milliseconds of a task that costs the pool about as much as its thread: a second thread would only take the pool's core. */
-const TINY = 0.004;
-/** As `PRESSED`, of tiny tasks. */
-const HARD_PRESSED = 1;
 /** When so many threads died that had taken a task, it is not given to another one. */
 const DEATHS_OF_A_TASK = 2;
 /** When so many threads in a row die before they take tasks, what waits is rejected. */
@@ -143,18 +131,6 @@ export class Transport implements Carrier {
   #awaited = 0;
   #turning = false;
   #quietTurns = 0;
-  /** When the first of them was. */
-  #quietSince = 0;
-  /** Since when tasks have been waiting while threads sleep; 0 if they do not. */
-  #pressedSince = 0;
-  /** When a thread was woken. */
-  #wokeAt = 0;
-  /** Milliseconds that a task took of late. */
-  #usual = Number.POSITIVE_INFINITY;
-  /** The last wait for a result was short. */
-  #lingers = true;
-  /** In this turn. */
-  #settled = 0;
   #parked: AbortController | undefined;
   #finishing = false;
   #ended = false;
@@ -339,42 +315,19 @@ export class Transport implements Carrier {
     }
   }
 
-  /**
-   * Wakes a thread that sleeps, unless enough others are looking for tasks just now; or tasks are so short that one that runs
-   * is sooner ready for the next: see `#relieve`.
-   */
+  /** Wakes a thread that sleeps, unless enough others are looking for tasks just now. */
   #put(number: number): void {
+    const { tasks, region } = this.#table as Table;
+    if (!tasks.put(number)) return;
+    const spinning = this.#spinning();
+    if (spinning === 0 || tasks.size > spinning) region.parker.wake(tasks.takers);
+  }
+
+  #spinning(): number {
     const table = this.#table as Table;
-    if (!table.tasks.put(number)) return;
-    let [looking, busy] = [0, 0];
-    for (const one of this.#residents) {
-      if (!one?.ready) continue;
-      const state = table.region.kernel.valueLoad(table.line(one.place));
-      if (state === LINE_LOOKS) looking++;
-      else if (state !== LINE_SLEEPS) busy++;
-    }
-    if (looking > 0 && (this.#usual < SHORT || table.tasks.size <= looking)) return;
-    if (this.#usual < SHORT && (busy > 0 || performance.now() - this.#wokeAt < PRESSED)) return;
-    this.#wakeOne(table);
-  }
-
-  #wakeOne({ tasks, region }: Table): void {
-    this.#wokeAt = performance.now();
-    this.#pressedSince = 0;
-    region.parker.wake(tasks.takers);
-  }
-
-  /** Wakes one more thread, when those that are awake have let tasks wait for as long as it takes to wake one. */
-  #relieve(): void {
-    const table = this.#table;
-    if (!table) return; // the pool has ended meanwhile
-    if (!table.tasks.readable || !table.tasks.awaited) {
-      this.#pressedSince = 0;
-      return;
-    }
-    if (this.#pressedSince === 0) this.#pressedSince = performance.now();
-    else if (performance.now() - this.#pressedSince > (this.#usual < TINY ? HARD_PRESSED : PRESSED))
-      this.#wakeOne(table);
+    let spinning = 0;
+    for (const one of this.#residents) if (one?.ready) spinning += table.region.kernel.valueLoad(table.line(one.place));
+    return spinning;
   }
 
   // Threads.
@@ -466,9 +419,7 @@ export class Transport implements Carrier {
     else this.#dismiss(resident);
     for (const number of remains.lost) this.#handOn(number, cause);
     if (uncaught && remains.begun.length === 0 && resident.ready) warnOfStray(this.#pool, cause);
-    if (this.#open === 0) return;
-    this.#grow();
-    this.#turn(); // The thread may have been the one that was woken for a task.
+    if (this.#open > 0) this.#grow();
   }
 
   /** A task that a dead thread had taken and not begun runs on another; but one that was there at so many deaths is suspect. */
@@ -541,36 +492,22 @@ export class Transport implements Carrier {
 
   readonly #pump = (): void => {
     this.#turning = false;
-    this.#settled = 0;
-    this.#settleSome();
-  };
-
-  readonly #settleSome = (): void => {
-    const before = this.#settled;
-    while (this.#settled < before + SETTLED_IN_A_ROW && this.#take()) this.#settled++;
-    this.#relieve();
-    if (this.#settled === before + SETTLED_IN_A_ROW && this.#settled < SETTLED_IN_A_TURN)
-      queueMicrotask(this.#settleSome);
-    else this.#goOn();
-  };
-
-  #goOn(): void {
+    let settled = 0;
+    while (settled < SETTLED_IN_A_TURN && this.#take()) settled++;
     if (this.#open === 0 || this.#ended) return;
     if (this.#awaited === 0 && !this.#finishing) return; // What still runs keeps nobody waiting.
-    const quiet = this.#settled > 0 ? 0 : this.#quietTurns + 1;
-    if (quiet === 1) this.#quietSince = performance.now();
-    if (quiet > TURNS && !(this.#lingers && performance.now() - this.#quietSince < LINGER)) {
+    const quiet = settled > 0 ? 0 : this.#quietTurns + 1;
+    if (quiet > TURNS) {
       this.#park();
       return;
     }
     this.#turn();
     this.#quietTurns = quiet;
-  }
+  };
 
   #park(): void {
     if (this.#parked || !this.#table) return;
-    const { tasks, results, region } = this.#table;
-    if (tasks.readable && tasks.awaited) this.#wakeOne(this.#table); // Nobody relieves those who are awake any more.
+    const { results, region } = this.#table;
     const aborter = new AbortController();
     this.#parked = aborter;
     const wait = {
@@ -583,7 +520,6 @@ export class Transport implements Carrier {
     region.parker.wait(wait, { signal: aborter.signal }).then(
       () => {
         this.#parked = undefined;
-        this.#lingers = performance.now() - this.#quietSince < 2 * LINGER;
         this.#quietTurns = 0;
         if (!this.#turning) this.#pump();
       },
@@ -632,7 +568,6 @@ export class Transport implements Carrier {
     if (this.#times) {
       const began = f64[(record + TASK_BEGAN) >> 3] as number;
       const runTime = (f64[(record + TASK_ENDED) >> 3] as number) - began;
-      this.#usual = this.#usual === Number.POSITIVE_INFINITY ? runTime : this.#usual + (runTime - this.#usual) / 64;
       const waitTime = began - since;
       for (let item = 0; item < items; item++) {
         this.#times.run.record(nanoseconds(runTime / items));
