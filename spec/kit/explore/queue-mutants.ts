@@ -1,7 +1,9 @@
 /** The changes of Broadcast, Pipe, redelivery, and of the look for deadlocks that must be noticed. */
 import type * as waitgraph from '../../../lib/memory/waitgraph.ts';
+import type * as queue from '../../../lib/queue/queue.ts';
 import { at, changed, type Mutant } from './mutate.ts';
 import type { Protocol } from './programs.ts';
+import type { Classes } from './stage.ts';
 
 const broadcast = at('broadcast');
 const pipe = at('pipe');
@@ -166,6 +168,26 @@ export const queueMutants: readonly Mutant[] = [
     'passOver(q, blockAt(q, index));',
     '',
   ]),
+  redelivery('what is given back is not counted', 'redelivery: one holds an item', [
+    'export function blockGiveBack(',
+    'atomic.add<i32>(q, 1, QUEUE_RETURNS);',
+    '',
+  ]),
+  redelivery('what is given back is counted before it is there', 'redelivery: one holds an item', [
+    'export function blockGiveBack(',
+    'atomic.store<i32>(block, RETURNED, BLOCK_STATE);',
+    'atomic.add<i32>(q, 1, QUEUE_RETURNS); atomic.store<i32>(block, RETURNED, BLOCK_STATE); return;',
+  ]),
+  redelivery('what is given back is free', 'redelivery: one holds an item', [
+    'export function blockGiveBack(',
+    'atomic.store<i32>(block, RETURNED, BLOCK_STATE);',
+    'atomic.store<i32>(block, 0, BLOCK_STATE);',
+  ]),
+  redelivery('what the dead gave back and did not count stays unseen', 'redelivery: death of one who gives back', [
+    'export function blockReturn(',
+    'state !== RETURNED',
+    'true',
+  ]),
 ];
 
 async function graph(
@@ -176,6 +198,11 @@ async function graph(
 ): Promise<{ name: string; by: string; protocol: Protocol }> {
   const { WaitGraph } = await changed<typeof waitgraph>('memory/waitgraph', from, to);
   return { name, by, protocol: { classes: { WaitGraph } } };
+}
+
+async function wakeless(): Promise<Classes['Queue']> {
+  const { Queue } = await changed<typeof queue>('queue/queue', 'i < held.length &&', 'i < 0 &&');
+  return Queue;
 }
 
 /** Calls that what ships makes, and that are left out; and changes of the look for deadlocks. */
@@ -209,6 +236,11 @@ export const queueProtocols: readonly { readonly name: string; readonly by: stri
   await graph('nobody else is told to look', 'deadlock: two mutexes', 'wake(owner)', 'undefined'),
   await graph('all of a cycle report it', 'deadlock: two mutexes', 'if (next.ticket > mine.ticket)', 'if (false)'),
   await graph('a wait with a deadline counts', 'deadlock: none, as one has', 'if (!next?.endless)', 'if (!next)'),
+  {
+    name: 'nobody is woken when an item is given back',
+    by: 'redelivery: one holds an item',
+    protocol: { classes: { Queue: await wakeless() } },
+  },
   { name: 'a burial passes by the pipe', by: 'pipe: death of one of two', protocol: { dropped: { pipeLeave: 2 } } },
 ];
 

@@ -95,6 +95,20 @@ export function queuePlansUnder(protocol: Protocol): Plans {
       plan(redelivery('two work', { items: 2, ...SIGN }, ['work'], ['work'])),
       plan(redelivery('two came back', { items: 2, returned: 2, ...SIGN }, ['work', 'work'], ['work'])),
       plan(redelivery('one works, one joins', { items: 1, ...WORD }, ['work'], ['join'])),
+      plan(redelivery('one holds an item and gives it back', { items: 1, ...SIGN }, ['hold and give back'], ['work'])),
+      plan(redelivery('one gives two back', { items: 2, ...WORD }, ['hold two and give back'], ['work', 'work'])),
+      plan(redelivery('a promise to hold', { items: 1, ...WORD }, ['async: hold and give back'], ['work']), 3),
+      plan(
+        redelivery(
+          'one gives back while it is closed',
+          { items: 1, ...SIGN },
+          ['hold and give back'],
+          ['work'],
+          ['close'],
+        ),
+        1,
+        3,
+      ),
       plan(
         redelivery('two work until it is closed', { items: 1, ...SIGN }, ['work', 'work'], ['work'], ['close']),
         1,
@@ -116,6 +130,20 @@ export function queuePlansUnder(protocol: Protocol): Plans {
         1,
       ),
       plan(redelivery('death while it is closed', { items: 1, ...once }, ['work'], ['work', 'work'], ['close']), 0, 1),
+      plan(
+        redelivery('death of one who gives back', { items: 1, ...SIGN, ...once }, ['hold and give back'], ['work']),
+        1,
+        3,
+      ),
+      plan(
+        redelivery(
+          'death of one who gives back to two',
+          { items: 1, ...once },
+          ...[['hold and give back'] as const, ['work'] as const, ['work'] as const],
+        ),
+        0,
+        1,
+      ),
       plan(broadcast('death of one of two', { ...one, ...SIGN, ...once }, twice, ['get', 'get']), 0, 2),
       plan(
         broadcast('death of a subscriber among three', { ...one, ...SIGN, ...once }, ['publish'], ['get'], ['get']),

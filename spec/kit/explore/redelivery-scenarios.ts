@@ -20,6 +20,8 @@ import {
 import { ClosedError } from '../../../lib/memory/errors.ts';
 import { codec } from '../../../lib/queue/codec.ts';
 import { knownAs } from '../../../lib/queue/known.ts';
+import type { Queue } from '../../../lib/queue/queue.ts';
+import type { Held } from '../../../lib/queue/redelivery.ts';
 import { THREADS } from './ground.ts';
 import { type Cast, Failure, type Machine, type Scenario } from './machine.ts';
 import type { Protocol } from './programs.ts';
@@ -27,8 +29,19 @@ import { Ring, SERIAL } from './rings.ts';
 import { Scene, type Stage } from './stage.ts';
 import { ASLEEP, type VirtualThread } from './thread.ts';
 
-/** What a thread does: gets an item and acknowledges it, gets two before it does, or never does. */
-export type DeliveryAct = 'work' | 'work on two' | 'take' | 'join' | 'close';
+/**
+ * What a thread does: gets an item and acknowledges it, gets two before it does, or never does; holds one or two, if they are
+ * there, as a server of the queue does for a client, or waits for one by a promise, and gives back what it holds.
+ */
+export type DeliveryAct =
+  | 'work'
+  | 'work on two'
+  | 'take'
+  | 'hold and give back'
+  | 'hold two and give back'
+  | 'async: hold and give back'
+  | 'join'
+  | 'close';
 
 interface RedeliveryScenario {
   /** What each thread does, one after another. */
@@ -107,9 +120,12 @@ function swap({ ground }: Machine, { blocks }: Ring): void {
 const isOpen = (state: number): boolean => (state & 1) === 0 && (state & (TAKEN << 1)) !== 0;
 const isReturned = (state: number): boolean => state === TAKEN << 1;
 
-function does(stage: Stage, ring: Ring, act: DeliveryAct): void {
+function does(stage: Stage, ring: Ring, act: DeliveryAct): void | Promise<void> {
   const queue = new stage.classes.Queue<number>(stage.at(ring.at, SERIAL));
   if (act === 'close') queue.close();
+  else if (act === 'async: hold and give back') return holdsAsync(stage, queue);
+  else if (act.startsWith('hold'))
+    givesBack(stage, queue, queue.holdSome(act === 'hold two and give back' ? 2 : 1) ?? []);
   else if (act === 'join') {
     queue.join();
     stage.note('joined', 0, () => {
@@ -134,6 +150,16 @@ function does(stage: Stage, ring: Ring, act: DeliveryAct): void {
       stage.note('done', item);
     }
   }
+}
+
+async function holdsAsync(stage: Stage, queue: Queue<number>): Promise<void> {
+  givesBack(stage, queue, await queue.holdManyAsync(1));
+}
+
+function givesBack(stage: Stage, queue: Queue<number>, held: readonly Held<number>[]): void {
+  for (const { value } of held) stage.note('held', value);
+  queue.giveBack(held);
+  for (const { value } of held) stage.note('gave back', value);
 }
 
 function isVainFor({ solo }: Machine, ring: Ring, { slot }: VirtualThread): boolean {
@@ -166,7 +192,8 @@ function checkEnd(machine: Machine, ring: Ring, items: number): void {
   if (dead && ring.blocks.some(({ state }) => state === (TAKEN | (dead.slot + 1)) << 1))
     throw new Failure(`an item is the dead thread's still: ${show}`);
   for (const thread of living) {
-    const again = dead ? [] : numbers('got', [thread]); // of two deaths the first may be looked for while the second is repaired
+    // of two deaths the first may be looked for while the second is repaired; what a thread holds may be older than what comes next
+    const again = dead || numbers('held').length > 0 ? [] : numbers('got', [thread]);
     if (again.some((item, i) => i > 0 && item < (again[i - 1] as number)))
       throw new Failure(`what came back came in the wrong order: ${show}`);
   }
