@@ -272,7 +272,7 @@ test('threads at one time have slots of their own, and give them back when they 
     assert.equal(new Set([region.slot, ...slots]), new Set([0, 1, 2, 3]));
     assert.equal(claims(region), [region.slot]);
   }
-  assert.is(region.generation(1), 4, 'each time under a new generation');
+  assert.is(region.threads.generation(1), 4, 'each time under a new generation');
 });
 
 test('a thread gives its slot back also when it exits early or fails', async () => {

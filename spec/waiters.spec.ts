@@ -102,9 +102,9 @@ test('a slot is taken by one thread, and given back under a new generation with 
   assert.not.ok(region.kernel.threadJoin(record, 42));
   assert.is(region.kernel.threadClaim(record), 41);
   region.kernel.unpark(record);
-  const generation = region.generation(OTHER);
+  const generation = region.threads.generation(OTHER);
   region.kernel.threadLeave(record);
-  assert.is(region.generation(OTHER), generation + 1);
+  assert.is(region.threads.generation(OTHER), generation + 1);
   assert.is(region.i32[(record + THREAD_PARK) >> 2], EMPTY);
   assert.ok(region.kernel.threadJoin(record, 42));
 });

@@ -163,7 +163,7 @@ export function reviveArray(region: Region, { type = '', offset = -1, length = -
   const bytes = length * (type === 'Buffer' ? 1 : (make.BYTES_PER_ELEMENT ?? 1));
   const whole =
     Number.isInteger(length) && length >= 0 && Number.isInteger(offset) && offset % (bytes / length || 1) === 0;
-  if (!whole || !region.holdsArray(offset, bytes)) {
+  if (!whole || !region.pieces.holdsArray(offset, bytes)) {
     throw new InvalidHandleError(`no ${type} of ${length} elements at offset ${offset} of the region`);
   }
   const buffer = region.memory.buffer;

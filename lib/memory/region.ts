@@ -9,18 +9,12 @@ import * as worker from 'node:worker_threads';
 import {
   FREE,
   KIND_ARRAY,
-  KIND_LONG,
-  KIND_QUEUE,
   MAGIC,
   MAX_THREADS,
-  NO_PIECE,
   OBJECT_HEADER,
   OBJECT_KIND,
   OBJECT_NAME,
   OBJECT_SERIAL,
-  PIECES_MOVE,
-  QUEUE_PUTTERS,
-  QUEUE_RESERVERS,
   REGION_BYTES,
   REGION_ID,
   REGION_MAGIC,
@@ -32,21 +26,19 @@ import {
   REGION_VERSION,
   REGION_WORDS,
   THREAD_BYTES,
-  THREAD_GENERATION,
-  THREAD_LAST,
-  THREAD_NAME,
   THREAD_REPAIRS,
   UNIT,
-  USED,
   VERSION,
 } from '../kernel/layout.ts';
-import { InvalidHandleError, RegionFullError, requireInteger, show, TooManyThreadsError } from './errors.ts';
+import { InvalidHandleError, requireInteger, show } from './errors.ts';
 import { type Kernel, loadKernel } from './kernel.ts';
 import { KINDS, type Repairs, readName, repairsAt, writeName } from './kinds.ts';
 import { takeSnapshot } from './look.ts';
+import { Pieces } from './pieces.ts';
 import type { PoolSnapshot, RegionSnapshot } from './snapshot.ts';
 import { bury, type Ward } from './supervisor.ts';
-import { AGAIN, outlast, Parker } from './wait.ts';
+import { ThreadTable } from './thread-table.ts';
+import { Parker } from './wait.ts';
 
 const { isMainThread, threadId } = worker;
 const PAGE = 65536;
@@ -121,22 +113,6 @@ export function supervise(thread: worker.Worker): void {
 /** Regions that this worker leaves when it exits. */
 const joined = new Set<Region>();
 let current: Region | undefined;
-let threadName = '';
-/** What Node 24 and later call each worker to which nobody gave a name. */
-const NAMELESS = 'WorkerThread';
-
-/** @internal What this thread is called in the regions that it joins from now on. */
-export function nameThread(name: string): void {
-  threadName = name;
-}
-
-/** Node tells a worker its own name from version 22.20 and 24.6 on. */
-function nameOfThread(): string {
-  const { threadName: given } = worker as { threadName?: string };
-  const own = given === NAMELESS ? '' : given;
-  return threadName || own || (isMainThread ? 'main' : `worker ${threadId}`);
-}
-
 /**
  * Memory that threads share; everything else in this library lives in one. Most programs use `Region.current` only.
  *
@@ -152,9 +128,11 @@ export class Region {
   /** @internal */ readonly i64: BigInt64Array;
   /** @internal */ readonly buffer: Buffer;
   /** @internal */ readonly id: number;
+  /** @internal */ readonly threads: ThreadTable;
   /** @internal This thread's slot in the threads table. */ readonly slot: number;
   /** @internal Address of its record. */ readonly record: number;
   /** @internal */ readonly parker: Parker;
+  /** @internal */ readonly pieces: Pieces;
   readonly #mourners = new Set<(death: Death) => void>();
   /** @internal What the pools of this thread show of themselves. */ readonly pools = new Set<() => PoolSnapshot>();
 
@@ -173,16 +151,13 @@ export class Region {
     this.i64 = new BigInt64Array(buffer);
     this.buffer = Buffer.from(buffer);
     this.kernel = loadKernel(this.memory);
-    this.id = this.#header(REGION_ID);
-    this.slot = this.#join();
-    this.record = this.#recordOf(this.slot);
-    this.parker = new Parker(
-      this.kernel,
-      this.i32,
-      this.#header(REGION_THREADS_AT),
-      this.#header(REGION_THREADS),
-      this.slot,
-    );
+    this.id = this.i32[REGION_ID >> 2] ?? 0;
+    this.threads = new ThreadTable(this.kernel, this.i32, this.buffer);
+    this.slot = this.threads.join();
+    if (!isMainThread) this.#leaveAtExit();
+    this.record = this.threads.recordOf(this.slot);
+    this.parker = new Parker(this.kernel, this.i32, this.threads.at, this.threads.slots, this.slot);
+    this.pieces = new Pieces(this.kernel, this.i32, this.parker, this.slot);
     attached.set(this.id, new WeakRef(this));
     if (!isMainThread) current ??= this;
   }
@@ -229,9 +204,7 @@ export class Region {
 
   /** Bytes that objects, arrays and long messages take just now; other threads may change it meanwhile. */
   get used(): number {
-    let units = 0;
-    for (const piece of this.#pieces()) if (piece.state !== FREE) units += piece.units;
-    return units * UNIT;
+    return this.pieces.used;
   }
 
   /**
@@ -263,8 +236,8 @@ export class Region {
 
   /** @internal Makes an object: `build` writes its words before anybody can see it. */
   create(kind: number, bytes: number, name: string, build?: (offset: number, serial: number) => void): Place {
-    const unit = this.claim(bytes, true);
-    if (unit < 0) throw this.#full(bytes);
+    const unit = this.pieces.claim(bytes, true);
+    if (unit < 0) throw this.pieces.full(bytes);
     const offset = this.kernel.pieceAt(unit);
     const serial = this.kernel.nextSerial();
     this.i32[(offset + OBJECT_KIND) >> 2] = kind;
@@ -275,104 +248,10 @@ export class Region {
     return { region: this, offset, serial };
   }
 
-  /** @internal Claims a piece of at least `bytes`; its first unit, or NO_PIECE. */
-  claim(bytes: number, zeroed: boolean): number {
-    const units = Math.max(1, Math.ceil(bytes / UNIT));
-    return this.#claimed(() => this.kernel.pieceClaim(units, this.slot, Number(zeroed)));
-  }
-
-  /** Who joins or cuts pieces keeps them from others for some steps: that is not yet a full region. */
-  #claimed(claim: () => number): number {
-    let unit = claim();
-    if (unit === PIECES_MOVE) {
-      const found = outlast(() => {
-        unit = claim();
-        return unit === PIECES_MOVE ? AGAIN : unit;
-      });
-      unit = found === AGAIN ? NO_PIECE : found;
-    }
-    // others may have found the region full while this thread held a piece of which it needed a part
-    if (unit >= 0 && this.kernel.spaceWanted()) this.#wakeProducers();
-    return unit;
-  }
-
-  /** @internal Gives a piece back, and wakes the producers if one waits for space. */
-  release(unit: number): void {
-    if (this.kernel.pieceFree(unit) && this.kernel.spaceWanted()) this.#wakeProducers();
-  }
-
-  #wakeProducers(): void {
-    for (const { offset, kind } of this.#objects()) {
-      if (kind === KIND_QUEUE) for (const set of [QUEUE_PUTTERS, QUEUE_RESERVERS]) this.parker.wakeAll(offset + set);
-    }
-  }
-
-  /** @internal Claims a piece of any length, up to `bytes`; its first unit, or NO_PIECE. */
-  claimPart(bytes: number): number {
-    return this.#claimed(() => this.kernel.pieceClaimPart(Math.ceil(bytes / UNIT), this.slot));
-  }
-
-  /** @internal Bytes that a long message could have now; each part of it has a header. */
-  get roomNow(): number {
-    return sum(this.#stretches((state) => state === FREE));
-  }
-
-  /** @internal Bytes that it could have if all other messages were gone, and who builds something just now gave up. */
-  get roomForMessages(): number {
-    return sum(this.#stretchesForMessages());
-  }
-
-  /** @internal How many of these at the most in one stretch. */
-  get stretchForMessages(): number {
-    return longest(this.#stretchesForMessages());
-  }
-
-  /** @internal As that, of what is free now. */
-  get stretchNow(): number {
-    return longest(this.#stretches((state) => state === FREE));
-  }
-
-  #stretchesForMessages(): number[] {
-    return this.#stretches((state, unit) => state !== USED || this.#kindAt(this.kernel.pieceAt(unit)) === KIND_LONG);
-  }
-
-  /** The bytes of all stretches of pieces that count, each less one header. */
-  #stretches(counts: (state: number, unit: number) => boolean): number[] {
-    const stretches: number[] = [];
-    let inside = false;
-    for (const { unit, units, state } of this.#pieces()) {
-      const counted = counts(state, unit);
-      if (counted && !inside) stretches.push(-OBJECT_HEADER);
-      if (counted) stretches.push((stretches.pop() ?? 0) + units * UNIT);
-      inside = counted;
-    }
-    return stretches;
-  }
-
-  /** @internal Whether these bytes lie within an array of the region. */
-  holdsArray(offset: number, bytes: number): boolean {
-    for (const { unit, units, state } of this.#pieces()) {
-      const start = this.kernel.pieceAt(unit);
-      const end = start + units * UNIT;
-      if (offset < start || offset >= end) continue;
-      return (
-        state === USED && this.#kindAt(start) === KIND_ARRAY && offset >= start + OBJECT_HEADER && offset + bytes <= end
-      );
-    }
-    return false;
-  }
-
-  #kindAt(offset: number): number {
-    return this.i32[(offset + OBJECT_KIND) >> 2] ?? 0;
-  }
-
   /** @internal Checks that an object of this kind lives there. */
   find(kind: number, offset: number, serial: number): Place {
-    const unit = this.unitOf(offset);
-    const all = this.#header(REGION_UNITS);
     const at = offset >> 2;
-    const known = Number.isInteger(unit) && unit >= 0 && unit < all && this.kernel.pieceState(unit) === USED;
-    if (!known || serial === 0 || this.i32[at + OBJECT_KIND / 4] !== kind) {
+    if (!this.pieces.isUsed(offset) || serial === 0 || this.i32[at + OBJECT_KIND / 4] !== kind) {
       throw new InvalidHandleError(`no object of kind ${kind} at offset ${offset}: the handle is forged or stale`);
     }
     this.check({ region: this, offset, serial });
@@ -389,14 +268,14 @@ export class Region {
   /** @internal Frees an object: its memory returns to the region, and whoever waits for it learns that. */
   free(place: Place): void {
     this.check(place);
-    const kind = this.#kindAt(place.offset);
+    const kind = this.pieces.kindAt(place.offset);
     const sets = (KINDS[kind]?.sets ?? []).map((set) => place.offset + set);
     this.i32[(place.offset + OBJECT_SERIAL) >> 2] = 0;
     KINDS[kind]?.kill?.(this.kernel, place.offset);
     const freed = new InvalidHandleError(`the object at offset ${place.offset} was freed`);
     for (const set of sets) this.parker.rejectAll(set, freed);
     for (const set of sets) this.parker.wakeAll(set);
-    this.release(this.unitOf(place.offset));
+    this.pieces.release(this.pieces.unitOf(place.offset));
   }
 
   /** @internal */
@@ -404,34 +283,25 @@ export class Region {
     return readName(this.buffer, offset + OBJECT_NAME);
   }
 
-  /** @internal */
-  unitOf(offset: number): number {
-    return (offset - this.#header(REGION_PIECES_AT)) / UNIT;
-  }
-
   /**
    * @internal A thread of this process has ended: what it left behind is repaired, and its slot becomes free. What that was,
    * when it used the region and nobody else repairs it.
    */
   threadExited(thread: number, failed = false): Repairs | undefined {
-    const slot = this.#slotOf(thread);
+    const slot = this.threads.slotOf(thread);
     if (slot < 0) return this.#hearOf(thread);
-    const name = readName(this.buffer, this.#recordOf(slot) + THREAD_NAME);
+    const name = this.threads.nameOf(slot);
     const repairs = bury({ ...this.#ward(), failed }, slot, thread + 1);
     if (repairs) this.#announce({ region: this, thread, slot, name, repairs });
     return repairs;
   }
 
-  /** A thread that could do so has buried itself; undefined when there was nothing to repair. */
-  #hearOf(thread: number): Repairs | undefined {
-    for (let slot = 0; slot < this.#header(REGION_THREADS); slot++) {
-      const record = this.#recordOf(slot);
-      if (this.kernel.peek(record + THREAD_LAST) !== thread + 1) continue;
-      this.i32[(record + THREAD_LAST) >> 2] = 0;
-      const repairs = repairsAt(this.kernel, record + THREAD_REPAIRS);
-      this.#announce({ region: this, thread, slot, name: readName(this.buffer, record + THREAD_NAME), repairs });
+  /** A thread that could do so has buried itself; undefined, since there was nothing to repair. */
+  #hearOf(thread: number): undefined {
+    for (const slot of this.threads.hearOf(thread)) {
+      const repairs = repairsAt(this.kernel, this.threads.recordOf(slot) + THREAD_REPAIRS);
+      this.#announce({ region: this, thread, slot, name: this.threads.nameOf(slot), repairs });
     }
-    return undefined;
   }
 
   #announce(death: Death): void {
@@ -468,60 +338,11 @@ export class Region {
     const { kernel, i32, parker, slot } = this;
     return {
       ...{ kernel, i32, parker, slot },
-      recordOf: (other) => this.#recordOf(other),
-      objects: () => this.#objects(),
-      pieces: () => this.#pieces(),
-      release: (unit) => this.release(unit),
+      recordOf: (other) => this.threads.recordOf(other),
+      objects: () => this.pieces.objects(),
+      pieces: () => this.pieces.walk(),
+      release: (unit) => this.pieces.release(unit),
     };
-  }
-
-  *#objects(): Generator<{ offset: number; kind: number }> {
-    for (const { unit, state } of this.#pieces()) {
-      const offset = this.kernel.pieceAt(unit);
-      if (state === USED) yield { offset, kind: this.#kindAt(offset) };
-    }
-  }
-
-  /** All pieces, as they were during one walk. */
-  #pieces(): { unit: number; units: number; state: number }[] {
-    const all = this.#header(REGION_UNITS);
-    const pieces = [];
-    for (let unit = 0; unit < all; ) {
-      const units = this.kernel.pieceUnits(unit);
-      if (units === 0) {
-        pieces.length = 0; // overtaken by somebody who joins pieces: start again
-        unit = 0;
-        continue;
-      }
-      pieces.push({ unit, units, state: this.kernel.pieceState(unit) });
-      unit += units;
-    }
-    return pieces;
-  }
-
-  #full(asked: number): RegionFullError {
-    let left = 0;
-    let largest = 0;
-    for (const { units, state } of this.#pieces()) {
-      if (state !== FREE) continue;
-      left += units * UNIT;
-      largest = Math.max(largest, units * UNIT);
-    }
-    return new RegionFullError(asked, largest, left);
-  }
-
-  #join(): number {
-    const mine = this.#slotOf(threadId);
-    if (mine >= 0) return mine;
-    const threads = this.#header(REGION_THREADS);
-    for (let slot = 0; slot < threads; slot++) {
-      if (this.kernel.threadJoin(this.#recordOf(slot), threadId + 1)) {
-        writeName(this.buffer, this.#recordOf(slot) + THREAD_NAME, nameOfThread());
-        if (!isMainThread) this.#leaveAtExit();
-        return slot;
-      }
-    }
-    throw new TooManyThreadsError(threads);
   }
 
   #leaveAtExit(): void {
@@ -532,36 +353,7 @@ export class Region {
     }
     joined.add(this);
   }
-
-  #slotOf(thread: number): number {
-    const threads = this.#header(REGION_THREADS);
-    for (let slot = 0; slot < threads; slot++) {
-      if (this.kernel.threadClaim(this.#recordOf(slot)) === thread + 1) return slot;
-    }
-    return -1;
-  }
-
-  /** @internal Address of the record of a slot. */
-  recordAt(slot: number): number {
-    return this.#recordOf(slot);
-  }
-
-  /** @internal How often the slot was given back. */
-  generation(slot: number): number {
-    return this.i32[(this.#recordOf(slot) + THREAD_GENERATION) >> 2] ?? 0;
-  }
-
-  #recordOf(slot: number): number {
-    return this.#header(REGION_THREADS_AT) + slot * THREAD_BYTES;
-  }
-
-  #header(offset: number): number {
-    return this.i32[offset >> 2] ?? 0;
-  }
 }
-
-const sum = (numbers: readonly number[]): number => numbers.reduce((all, n) => all + n, 0);
-const longest = (numbers: readonly number[]): number => numbers.reduce((most, n) => Math.max(most, n), 0);
 
 function reserve(options: RegionOptions): WebAssembly.Memory {
   const { bytes = DEFAULT_BYTES, threads = DEFAULT_THREADS } = options;

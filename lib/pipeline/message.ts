@@ -125,7 +125,7 @@ export class Packer {
   }
 
   #grow(): void {
-    const most = this.#region.roomForMessages;
+    const most = this.#region.pieces.roomForMessages;
     const { bytes } = this.#into;
     if (bytes.length > most) throw new MessageTooLargeError(bytes.length, most);
     const more = new Chunk(bytes.length * 2);

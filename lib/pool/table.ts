@@ -276,14 +276,14 @@ export class Table {
       const piece = i32[at] as number;
       if (piece === 0) continue;
       i32[at] = 0;
-      if (this.#owns(record, piece)) this.region.release(this.region.unitOf(piece));
+      if (this.#owns(record, piece)) this.region.pieces.release(this.region.pieces.unitOf(piece));
     }
   }
 
   /** A thread that died may have named a piece which it had not sealed. */
   #owns(record: number, piece: number): boolean {
     const { i32, kernel } = this.region;
-    if (kernel.pieceState(this.region.unitOf(piece)) !== USED) return false;
+    if (kernel.pieceState(this.region.pieces.unitOf(piece)) !== USED) return false;
     return i32[(piece + OBJECT_KIND) >> 2] === KIND_LONG && i32[(piece + LONG_BLOCK) >> 2] === record;
   }
 }

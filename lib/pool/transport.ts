@@ -455,7 +455,7 @@ export class Transport implements Carrier {
   #taken({ region }: Table, i32: Int32Array, line: number): number[] {
     const taken = (i32[(line + LINE_TAKEN) >> 2] as number) - 1;
     if (i32[(line + LINE_SEEKING) >> 2] === 0) return taken === NO_TASK ? [] : [taken];
-    const mail = (region.recordAt((i32[(line + LINE_SLOT) >> 2] as number) - 1) + THREAD_MAIL) >> 2;
+    const mail = (region.threads.recordOf((i32[(line + LINE_SLOT) >> 2] as number) - 1) + THREAD_MAIL) >> 2;
     return i32[mail] === NO_TASK ? [] : [i32[mail] as number];
   }
 

@@ -6,7 +6,8 @@ import { inspect } from 'node:util';
 import threads, { isMainThread, parentPort, threadId } from 'node:worker_threads';
 import { TaskError } from '../memory/errors.ts';
 import { attach, type Shared } from '../memory/handles.ts';
-import { nameThread, type Region } from '../memory/region.ts';
+import type { Region } from '../memory/region.ts';
+import { nameThread } from '../memory/thread-table.ts';
 // Whatever a payload may carry must come back to life here, also where the user's module does not import it.
 import '../queue/broadcast.ts';
 import '../queue/pipe.ts';

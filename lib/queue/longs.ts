@@ -71,7 +71,7 @@ export class Longs {
     let length = codec.encode(value, bytes, 0, bytes.length);
     while (length < 0) {
       if (bytes.length > this.#region.bytes) {
-        throw new MessageTooLargeError(bytes.length, this.#region.roomForMessages);
+        throw new MessageTooLargeError(bytes.length, this.#region.pieces.roomForMessages);
       }
       bytes = Buffer.allocUnsafeSlow(bytes.length * 2);
       length = codec.encode(value, bytes, 0, bytes.length);
@@ -84,8 +84,9 @@ export class Longs {
     const { i32, kernel, slot } = this.#region;
     const last = -(i32[(block + BLOCK_REST) >> 2] as number);
     const units = Math.ceil((bytes + OBJECT_HEADER) / UNIT);
-    let unit = last > 0 ? this.#region.unitOf(last) : -1;
-    if (unit < 0 || !kernel.pieceClaimAt(unit, units, slot)) unit = this.#region.claim(bytes + OBJECT_HEADER, false);
+    let unit = last > 0 ? this.#region.pieces.unitOf(last) : -1;
+    if (unit < 0 || !kernel.pieceClaimAt(unit, units, slot))
+      unit = this.#region.pieces.claim(bytes + OBJECT_HEADER, false);
     if (unit < 0) return 0;
     const piece = this.#build(unit, bytes, 0, block);
     i32[(block + BLOCK_REST) >> 2] = piece;
@@ -94,7 +95,7 @@ export class Longs {
 
   /** Pieces for `bytes` in all; false when there is no room just now. */
   #claimChain(block: number, bytes: number): boolean {
-    const room = this.#region.roomForMessages;
+    const room = this.#region.pieces.roomForMessages;
     if (bytes > room) throw new MessageTooLargeError(bytes, room);
     while (this.hasRoom(bytes)) if (this.#buildChain(block, bytes)) return true;
     this.lacking = bytes;
@@ -103,12 +104,12 @@ export class Longs {
 
   /** Whether the region has so many bytes, be it in pieces; if not, all producers are woken when some are freed. */
   hasRoom(bytes: number): boolean {
-    return this.#look(() => this.#region.roomNow >= bytes);
+    return this.#look(() => this.#region.pieces.roomNow >= bytes);
   }
 
   /** As that, in one piece. */
   hasStretch(bytes: number): boolean {
-    return this.#look(() => this.#region.stretchNow >= bytes);
+    return this.#look(() => this.#region.pieces.stretchNow >= bytes);
   }
 
   #look(has: () => boolean): boolean {
@@ -121,7 +122,7 @@ export class Longs {
     const { i32, kernel } = this.#region;
     let chain = 0;
     for (let left = bytes; left > 0; ) {
-      const unit = this.#region.claimPart(left + OBJECT_HEADER);
+      const unit = this.#region.pieces.claimPart(left + OBJECT_HEADER);
       if (unit < 0) {
         this.#freeChain(chain);
         return false;
@@ -195,7 +196,7 @@ export class Longs {
   #freeChain(first: number): void {
     for (let piece = first; piece !== 0; ) {
       const next = this.#region.i32[(piece + LONG_NEXT) >> 2] as number;
-      this.#region.release(this.#region.unitOf(piece));
+      this.#region.pieces.release(this.#region.pieces.unitOf(piece));
       piece = next;
     }
   }

@@ -84,12 +84,12 @@ export class Messages<T> implements Payloads<T>, Lends {
 
   /** Claims a block, and what a message of so many bytes needs behind it; AGAIN when either is not there just now. */
   reserve(bytes: number): Letter | typeof AGAIN {
-    if (bytes > this.#region.bytes) throw new MessageTooLargeError(bytes, this.#region.stretchForMessages);
+    if (bytes > this.#region.bytes) throw new MessageTooLargeError(bytes, this.#region.pieces.stretchForMessages);
     const block = this.#claim();
     if (block === AGAIN) return AGAIN;
     if (bytes > this.#blockBytes && this.#longs.claim(block, bytes) === 0) {
       this.#free(block);
-      const most = this.#region.stretchForMessages;
+      const most = this.#region.pieces.stretchForMessages;
       if (bytes > most) throw new MessageTooLargeError(bytes, most);
       return AGAIN;
     }

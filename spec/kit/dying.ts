@@ -47,7 +47,7 @@ export function putForever({ queue, gate }: { queue: Queue<unknown>; gate: Gate 
 
 /** Claims a piece as one that builds an object, and hangs. */
 export function buildForever({ region, gate }: { region: Region; gate: Gate }): void {
-  region.claim(10_000, true);
+  region.pieces.claim(10_000, true);
   hang(gate);
 }
 

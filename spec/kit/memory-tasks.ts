@@ -12,7 +12,7 @@ export function churn({ region, rounds }: { region: Region; rounds: number }, in
   const mine: { unit: number; mark: number }[] = [];
   let [claimed, full] = [0, 0];
   for (let round = 0; round < rounds; round++) {
-    const unit = region.claim(1 + next(1500), next(2) === 0);
+    const unit = region.pieces.claim(1 + next(1500), next(2) === 0);
     if (unit < 0) full++;
     else {
       region.kernel.pieceSeal(unit);
@@ -35,20 +35,20 @@ function bytesOf(region: Region, unit: number): Buffer {
 function giveBack(region: Region, { unit, mark }: { unit: number; mark: number }): void {
   const foreign = bytesOf(region, unit).findIndex((byte) => byte !== mark);
   if (foreign >= 0) throw new Error(`somebody else wrote to byte ${foreign} of the piece at ${unit}`);
-  region.release(unit);
+  region.pieces.release(unit);
 }
 
 /** Claims pieces that must be zero, and leaves them full of ones. */
 export function zeroed({ region, rounds }: { region: Region; rounds: number }, index: number): number {
   const next = random(index + 1);
   for (let round = 0; round < rounds; round++) {
-    const unit = region.claim(1 + next(2000), true);
+    const unit = region.pieces.claim(1 + next(2000), true);
     if (unit < 0) throw new Error('the region is large enough for this');
     region.kernel.pieceSeal(unit);
     const bytes = bytesOf(region, unit);
     if (bytes.some((byte) => byte !== 0)) throw new Error(`the piece at ${unit} is not zero`);
     bytes.fill(0xff);
-    region.release(unit);
+    region.pieces.release(unit);
   }
   return rounds;
 }
