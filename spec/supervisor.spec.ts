@@ -102,6 +102,35 @@ test('a burial whose supervisor died in the middle is done again by the next', (
   assert.not.ok(letters.includes(-1), 'all blocks can be had again');
 });
 
+for (const [how, exits] of [
+  ['is terminated', false],
+  ['exits', true],
+] as const) {
+  test(`the workers of a worker that ${how} are repaired with it, and theirs, by who supervises that one`, async () => {
+    const region = newRegion();
+    const [semaphore, rwlock, mutex] = [
+      new Semaphore({ region, permits: 4 }),
+      new RwLock({ region }),
+      new Mutex({ region }),
+    ];
+    const gate = newGate();
+    const heard: Death[] = [];
+    region.onDeath((death) => heard.push(death));
+    const grandchild = { name: 'holdAll', args: { semaphore, rwlock, mutex, gate }, gate };
+    const worker = await victim('startAnother', { name: 'startAnother', args: grandchild, gate, exits });
+    await until(() => Atomics.load(gate, ENTERED) === 1);
+    if (exits) await isAlone(region);
+    else await worker.terminate();
+    assert.equal(
+      heard.map(({ repairs }) => repairs).filter((repairs) => Object.keys(repairs).length > 0),
+      [{ locks: 1, reads: 1, permits: 3 }],
+    );
+    assert.equal([semaphore.available, rwlock.write.tryLock()], [4, true]);
+    mutex.recover(() => {});
+    assert.is(region.inspect().threads.length, 1, 'all slots are free');
+  });
+}
+
 test('onDeath tells of each death until it is disposed, and the sums are in every snapshot', async () => {
   const region = newRegion();
   const mutex = new Mutex({ region });

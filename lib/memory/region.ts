@@ -36,7 +36,7 @@ import { KINDS, type Repairs, readName, repairsAt, writeName } from './kinds.ts'
 import { takeSnapshot } from './look.ts';
 import { Pieces } from './pieces.ts';
 import type { PoolSnapshot, RegionSnapshot } from './snapshot.ts';
-import { bury, type Ward } from './supervisor.ts';
+import { bury, endedWith, type Ward } from './supervisor.ts';
 import { ThreadTable } from './thread-table.ts';
 import { Parker } from './wait.ts';
 
@@ -94,7 +94,8 @@ const supervised = new WeakSet<worker.Worker>();
  * Repairs the regions of this thread when the worker ends, whether it returned, crashed, or was terminated in the middle of
  * something: its locks become those of an owner who died (`OwnerDiedError`, `recover`), its reads and permits go back, a
  * barrier that it waited at breaks, its pipes' ends close, memory that it was filling is freed, and nobody waits for it for
- * ever. A `Pool` does this for its own threads. Needs the event loop of the calling thread. Calling it twice is fine.
+ * ever. The same for the workers of that worker, which end with it. A `Pool` does this for its own threads. Needs the event
+ * loop of the calling thread. Calling it twice is fine.
  *
  * Throws TypeError for what is no worker that runs.
  *
@@ -284,10 +285,17 @@ export class Region {
   }
 
   /**
-   * @internal A thread of this process has ended: what it left behind is repaired, and its slot becomes free. What that was,
-   * when it used the region and nobody else repairs it.
+   * @internal A thread of this process has ended, and its workers with it, unless that is the calling one: what they left
+   * behind is repaired, and their slots become free. What the thread itself left, when it used the region and nobody else
+   * repairs it.
    */
   threadExited(thread: number, failed = false): Repairs | undefined {
+    const repairs = this.#bury(thread, failed);
+    if (thread !== threadId) for (const worker of endedWith(this.#ward(), thread)) this.threadExited(worker);
+    return repairs;
+  }
+
+  #bury(thread: number, failed: boolean): Repairs | undefined {
     const slot = this.threads.slotOf(thread);
     if (slot < 0) return this.#hearOf(thread);
     const name = this.threads.nameOf(slot);

@@ -15,6 +15,8 @@
  *
  * Invariants: each step may be done twice, so a supervisor that dies in the middle is buried by the next one, which begins
  * that burial again. Nothing that was published is touched.
+ *
+ * The workers of a worker end with it, and their supervisor is gone: whoever buries that one buries them, by their ancestors.
  */
 import {
   BLOCK_REST,
@@ -33,6 +35,7 @@ import {
   USED,
   VALUE_WORD,
 } from '../kernel/layout.ts';
+import { ancestorsIn } from './ancestors.ts';
 import type { Kernel } from './kernel.ts';
 import { KINDS, REPAIRS, type Repairs } from './kinds.ts';
 import type { Parker } from './wait.ts';
@@ -54,9 +57,9 @@ export interface Ward {
 
 /** Buries the thread whose claim on `slot` is `claim`; what there was to repair, or undefined when another thread does it. */
 export function bury(ward: Ward, slot: number, claim: number): Repairs | undefined {
-  const { kernel } = ward;
-  if (!kernel.threadBury(ward.recordOf(slot), claim, ward.slot)) return undefined;
-  for (const left of unfinishedBy(ward, slot)) bury(ward, left, kernel.threadClaim(ward.recordOf(left)));
+  const { kernel, i32, recordOf } = ward;
+  if (!kernel.threadBury(recordOf(slot), claim, ward.slot)) return undefined;
+  for (const left of unfinishedBy(ward, slot)) bury(ward, left, kernel.threadClaim(recordOf(left)));
   const repairs: Record<string, number> = {};
   const count = (more: Repairs = {}) => {
     for (const [what, n] of Object.entries(more)) if (n > 0) repairs[what] = (repairs[what] ?? 0) + n;
@@ -67,9 +70,20 @@ export function bury(ward: Ward, slot: number, claim: number): Repairs | undefin
   count({ pieces: kernel.pieceBury(slot) });
   wakeEverybody(ward);
   record(ward, slot, claim, repairs);
-  kernel.threadLeave(ward.recordOf(slot));
+  ancestorsIn(i32, recordOf(slot)).fill(0);
+  kernel.threadLeave(recordOf(slot));
   return repairs;
 }
+
+/** The threads that ended with `thread`, which is gone: its workers, and theirs. Of each that nobody has begun to bury. */
+export function endedWith(ward: Ward, thread: number): number[] {
+  const { kernel, i32, recordOf } = ward;
+  const records = slotsOf(ward).map(recordOf);
+  const threads = records.filter((record) => ancestorsIn(i32, record).includes(thread)).map(kernel.threadClaim);
+  return threads.map((claim) => claim - 1).filter((other) => other >= 0);
+}
+
+const slotsOf = ({ i32 }: Ward): number[] => Array.from({ length: i32[REGION_THREADS >> 2] ?? 0 }, (_, slot) => slot);
 
 /** Counts a death for everybody to see. A thread that buries itself tells its supervisor, who will hear of its end, too. */
 function record({ kernel, i32, recordOf, slot: mine }: Ward, slot: number, claim: number, repairs: Repairs): void {
@@ -86,9 +100,9 @@ function record({ kernel, i32, recordOf, slot: mine }: Ward, slot: number, claim
 }
 
 /** Burials that the thread in `slot` had begun. */
-function unfinishedBy({ kernel, i32, recordOf }: Ward, slot: number): number[] {
-  const slots = Array.from({ length: i32[REGION_THREADS >> 2] ?? 0 }, (_, other) => other);
-  return slots.filter((other) => other !== slot && kernel.threadClaim(recordOf(other)) === -(slot + 1));
+function unfinishedBy(ward: Ward, slot: number): number[] {
+  const { kernel, recordOf } = ward;
+  return slotsOf(ward).filter((other) => other !== slot && kernel.threadClaim(recordOf(other)) === -(slot + 1));
 }
 
 /** When all is repaired: the burial of one object may be what another one's waiters wait for, as the end of a pipe is. */

@@ -8,6 +8,7 @@ import {
   THREAD_LAST,
   THREAD_NAME,
 } from '../kernel/layout.ts';
+import { ancestors, ancestorsIn } from './ancestors.ts';
 import { TooManyThreadsError } from './errors.ts';
 import type { Kernel } from './kernel.ts';
 import { readName, writeName } from './kinds.ts';
@@ -55,6 +56,7 @@ export class ThreadTable {
       const record = this.recordOf(slot);
       if (!this.#kernel.threadJoin(record, threadId + 1)) continue;
       writeName(this.#buffer, record + THREAD_NAME, nameOfThread());
+      ancestorsIn(this.#i32, record).set(ancestors);
       return slot;
     }
     throw new TooManyThreadsError(this.slots);

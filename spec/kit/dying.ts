@@ -1,11 +1,15 @@
+import { Worker } from 'node:worker_threads';
 import { serve } from '../../lib/bridge/socket.ts';
-import type { Region } from '../../lib/memory/region.ts';
+import { share } from '../../lib/memory/handles.ts';
+import { type Region, supervise } from '../../lib/memory/region.ts';
 import type { Queue } from '../../lib/queue/queue.ts';
 import type { Barrier } from '../../lib/sync/barrier.ts';
 import type { Mutex } from '../../lib/sync/mutex.ts';
 import type { RwLock } from '../../lib/sync/rwlock.ts';
 import type { Semaphore } from '../../lib/sync/semaphore.ts';
+import type { Order } from './crew.ts';
 import { ENTERED, type Gate, OPEN } from './tasks.ts';
+import { until } from './until.ts';
 
 // What the threads of supervisor.spec do until they are terminated.
 
@@ -29,6 +33,25 @@ export function holdAll({ semaphore, rwlock, mutex, gate }: Holdings): void {
   rwlock.read.lock();
   mutex.lock();
   hang(gate);
+}
+
+/** Runs another one in a worker of its own, which it supervises; with `exits`, until that has come so far. */
+export async function startAnother({ name, args, gate, exits }: Heir): Promise<void> {
+  const order: Order = { module: import.meta.url, name, index: 0, args: share(args) };
+  const worker = new Worker(new URL('./crew-worker.js', import.meta.url), { workerData: order });
+  supervise(worker);
+  worker.once('message', () => worker.postMessage('go'));
+  if (exits) {
+    await until(() => Atomics.load(gate, ENTERED) > 0);
+    process.exit();
+  }
+}
+
+export interface Heir {
+  readonly name: string;
+  readonly args: object;
+  readonly gate: Gate;
+  readonly exits?: boolean;
 }
 
 export function waitAt({ barrier, gate }: { barrier: Barrier; gate: Gate }): number {
