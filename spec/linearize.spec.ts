@@ -101,6 +101,16 @@ test('empty may be said while the put of the oldest item has not returned, and f
   accepts(two, [0, 0, 1, 'put', 1], [1, 1, 5, 'put', 2], [0, 2, 3, 'tryPut', 3, REFUSED]);
 });
 
+test('a put that returns was the excuse of a get that had failed by then, also when it had taken effect long before', () => {
+  const untilFull: Line[] = [
+    [1, 0, 1, 'put', 5],
+    [0, 0, 4, 'put', 6],
+    [2, 1, 2, 'tryPut', 7, REFUSED],
+  ];
+  accepts(two, ...untilFull, [1, 3, 5, 'get', 0, 5], [2, 3, 6, 'tryGet', 0, REFUSED]);
+  refuses(two, ...untilFull, [1, 4, 5, 'get', 0, 5], [2, 3, 6, 'tryGet', 0, REFUSED]);
+});
+
 test('the items of one call are put one after another', () => {
   accepts(two, [0, 0, 3, 'put', 1], [0, 0, 3, 'put', 2], [1, 1, 2, 'get', 0, 1], [1, 3, 4, 'get', 0, 2]);
   refuses(two, [0, 0, 3, 'put', 1], [0, 0, 3, 'put', 2], [1, 1, 2, 'get', 0, 2]);

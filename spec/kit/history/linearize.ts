@@ -11,7 +11,8 @@
  *
  * Call    1. the operation is under way  2. settle each configuration
  * Return  1. from each configuration, let operations that are under way take effect, in every order, until the one that returns
- *         has  2. remember each configuration that comes out once, without it  3. when there is none, refuse
+ *         has, and further while a try that failed is under way that has not: the one that returns may be its excuse
+ *         2. remember each configuration that comes out once, without it  3. when there is none, refuse
  * Settle  an operation that changes nothing (a try that failed) takes effect as soon as it can: to wait gains it nothing
  * Death   on the return of `death`: what the dead lane had under way takes no effect any more, or had it before
  *
@@ -148,18 +149,23 @@ class Search {
     return this.#pending.filter(({ operation }) => operation.lane === lane);
   }
 
-  /** Every configuration in which the operation has taken effect, and none before it for nothing. */
+  /** Every configuration in which the operation has taken effect, and nothing before its return for nothing. */
   #reach(returning: Pending): Configuration[] {
     const reached: Configuration[] = [];
     const open = [...this.#configurations.values()];
     const seen = new Map<string, Configuration>();
     for (let from = open.pop(); from; from = open.pop()) {
-      if (from.done & returning.bit) reached.push(from);
-      else {
-        for (const next of this.#successors(from)) if (this.#add(seen, next)) open.push(next);
+      if (from.done & returning.bit) {
+        reached.push(from);
+        if (!this.#needsExcuse(from)) continue;
       }
+      for (const next of this.#successors(from)) if (this.#add(seen, next)) open.push(next);
     }
     return reached;
+  }
+
+  #needsExcuse({ done }: Configuration): boolean {
+    return this.#pending.some(({ operation, bit }) => !(done & bit) && this.#model.idle(operation));
   }
 
   #successors(from: Configuration): Configuration[] {

@@ -66,9 +66,10 @@ export function invent(model: Model, programs: readonly (readonly Verb[])[], see
   const operations = intervals(programs, next);
   const outcomes = new Map(operations.map((operation) => [operation, outcomeFor(operation, next)]));
   let state = model.initial;
-  const order = [...operations].sort((a, b) => a.call + next(a.return) - (b.call + next(b.return)));
+  const instants = new Map(operations.map((operation) => [operation, operation.call + next(operation.return)]));
+  const order = [...instants].sort(([, a], [, b]) => a - b).map(([operation]) => operation);
   for (const operation of order) {
-    for (let tries = 0; tries < 12; tries++) {
+    for (let tries = 0; tries < 24; tries++) {
       const outcome = outcomeFor(operation, next);
       const [reached] = model.step(state, { ...operation, outcome }, { some: () => false });
       if (reached === undefined) continue;
