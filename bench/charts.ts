@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import * as echarts from 'echarts';
 import { crowded, type Machine, type Measured } from './results.ts';
 import { median, quantile, type Row, titleOf } from './scenario.ts';
@@ -23,8 +24,17 @@ const [INK, FAINT, OURS, OTHER, ...LINES] = Object.keys(COLOURS) as [string, str
 
 const WIDTH = 560;
 const ROW = 42;
+const NOTE = 24;
 const FONT = 'system-ui, sans-serif';
 const text = { color: INK, fontFamily: FONT, fontSize: 12.5 };
+
+/** The library cannot know which font there will be: letters are at most so wide, in most of them. */
+const LETTER = 0.6; // of the size of the font
+echarts.setPlatformAPI({
+  measureText: (drawn, font = '') => ({
+    width: drawn.length * LETTER * Number.parseFloat(/[\d.]+px/.exec(font)?.[0] ?? '12'),
+  }),
+});
 
 function draw(height: number, option: echarts.EChartsCoreOption): string {
   const chart = echarts.init(null, null, { renderer: 'svg', ssr: true, width: WIDTH, height });
@@ -36,9 +46,14 @@ function draw(height: number, option: echarts.EChartsCoreOption): string {
   }
 }
 
-/** Numbers in the names that the library gives to things say only what was drawn before. */
+/**
+ * Numbers in the names that the library gives to things say only what was drawn before: a name comes from the chart itself, so
+ * that it is the same each time, and no other on a page with several charts.
+ */
 function coloured(svg: string): string {
-  const plain = svg.replaceAll(/zr\d+-/g, 'zr-').replaceAll(/ class="zr-cls-\d+"/g, '');
+  const unnamed = svg.replaceAll(/zr\d+-/g, 'zr-').replaceAll(/ class="zr-cls-\d+"/g, '');
+  const hash = createHash('sha256').update(unnamed).digest('hex').slice(0, 8);
+  const plain = unnamed.replaceAll('zr-', `zr${hash}-`);
   return Object.entries(COLOURS).reduce((drawn, [from, to]) => drawn.replaceAll(from, `var(${to})`), plain);
 }
 
@@ -72,23 +87,25 @@ function short(value: number): string {
 export function bars(scenario: Measured, machine: Machine): string {
   const rows = ranked(scenario);
   const spreads = rows.map(({ figures }) => [quantile(figures, 0.25), quantile(figures, 0.75)] as const);
-  const note = crowded(scenario, machine);
+  const note = crowded(machine, scenario);
   const data = rows.map((row) => ({
     value: median(row),
     itemStyle: { color: row === scenario.rows[0] ? OURS : OTHER, borderRadius: 2 },
   }));
-  const top = note ? 40 : 16;
+  const top = note ? NOTE + 16 : 16;
   const least = Math.min(...data.map(({ value }) => value));
   return draw(top + rows.length * ROW + 48, {
     grid: { left: 4, right: 76, top, bottom: 46 },
-    title: note
-      ? { text: note, left: 0, top: 0, textStyle: { ...text, fontStyle: 'italic', fontWeight: 'normal' } }
-      : [],
+    title: heading(note),
     xAxis: { ...scale([...data.map(({ value }) => value), ...spreads.flat()], scenario.unit), nameGap: 28 },
     yAxis: rivals(rows),
     series: [{ type: 'bar', data, barWidth: 13 }, whiskers(spreads), names(rows, least)],
   });
 }
+
+/** The line above a chart, if it needs one. */
+const heading = (note: string | undefined): object =>
+  note ? { text: note, left: 0, top: 0, textStyle: { ...text, fontStyle: 'italic', fontWeight: 'normal' } } : [];
 
 const rivals = (rows: readonly Row[]): object => ({
   type: 'category',
@@ -145,33 +162,43 @@ interface Line {
   readonly points: readonly (readonly [x: string, y: number])[];
 }
 
-const LEGEND_ROW = 38;
-const GAP = 26;
+const LEGEND_ROW = 27;
+const GAP = 20;
+const ICON = 18;
 
 /** In how many rows the library will put the names: it goes on in the next one where a name does not fit. */
 function legendRows(series: readonly Line[]): number {
   let [rows, used] = [1, 0];
   for (const { name } of series) {
-    const width = 18 + 5 + name.length * 7 + GAP; // the icon, a gap, and letters that are narrower than that
+    const width = ICON + 5 + name.length * LETTER * text.fontSize + GAP;
     if (used + width > WIDTH + GAP && used > 0) [rows, used] = [rows + 1, 0];
     used += width;
   }
   return rows;
 }
 
-function lines(xs: readonly string[], axis: string, unit: string, series: readonly Line[]): string {
+interface Frame {
+  readonly xs: readonly string[];
+  readonly axis: string;
+  readonly unit: string;
+  readonly note: string | undefined;
+}
+
+function lines({ xs, axis, unit, note }: Frame, series: readonly Line[]): string {
   const all = series.flatMap(({ points }) => points.map(([, y]) => y));
   const legend = legendRows(series) * LEGEND_ROW;
-  return draw(290 + legend, {
-    grid: { left: 62, right: 18, top: 12, bottom: 54 + legend },
+  const top = note ? NOTE + 12 : 12;
+  return draw(278 + top + legend, {
+    title: heading(note),
+    grid: { left: 62, right: 18, top, bottom: 54 + legend },
     legend: {
       bottom: 0,
       left: 0,
       itemGap: GAP,
-      itemWidth: 18,
+      itemWidth: ICON,
       icon: 'roundRect',
       itemHeight: 4,
-      textStyle: { ...text, padding: [0, 10, 0, 0] }, // letters may be wider than the library takes them to be
+      textStyle: text,
     },
     xAxis: {
       type: 'category',
@@ -199,7 +226,7 @@ function lines(xs: readonly string[], axis: string, unit: string, series: readon
 }
 
 /** One line for each rival over the `x` of the scenarios of one curve. */
-export function scaling(family: readonly Measured[]): string {
+export function scaling(family: readonly Measured[], machine: Machine): string {
   const [first] = family;
   if (!first?.scaling) throw new Error(`${first && titleOf(first)} is part of no curve`);
   const sorted = family.toSorted((a, b) => (a.scaling?.x ?? 0) - (b.scaling?.x ?? 0));
@@ -213,16 +240,15 @@ export function scaling(family: readonly Measured[]): string {
     );
     return { name, ours: name === first.rows[0]?.name, points };
   });
+  const { scaling, unit } = first;
   return lines(
-    sorted.map(label),
-    first.scaling.axis,
-    first.unit,
+    { xs: sorted.map(label), axis: scaling.axis, unit, note: crowded(machine, ...family) },
     series.filter(({ points }) => points.length > 1),
   );
 }
 
 /** How the single measurements of each rival are distributed: the share below, and the value. */
-export function latencies(scenario: Measured): string | undefined {
+export function latencies(scenario: Measured, machine: Machine): string | undefined {
   const rows = scenario.rows.filter(({ percentiles }) => percentiles);
   if (rows.length === 0) return undefined;
   const name = (share: number) => (share === 0 ? 'least' : share === 1 ? 'most' : `${+(share * 100).toPrecision(4)} %`);
@@ -231,5 +257,6 @@ export function latencies(scenario: Measured): string | undefined {
     const points = row.percentiles?.map(([share, value]) => [name(share), value] as const) ?? [];
     return { name: row.name, ours: row === scenario.rows[0], points };
   });
-  return lines(xs, 'share of the measurements below', scenario.unit, series);
+  const axis = 'share of the measurements below';
+  return lines({ xs, axis, unit: scenario.unit, note: crowded(machine, scenario) }, series);
 }

@@ -20,15 +20,29 @@ export function readmeCharts({ scenarios, machine }: Results): Record<string, st
   return {
     'queue.svg': alone(bars(named('queue of i32, one at a time'), machine)),
     'mutex.svg': alone(bars(named('mutex alone'), machine)),
-    'tasks.svg': alone(scaling(tasks)),
+    'tasks.svg': alone(scaling(tasks, machine)),
   };
 }
 
-/** A chart that stands in a file of its own brings its colours, for light and dark. */
+const MARGIN = 14;
+
+/**
+ * A chart that stands in a file of its own brings its colours, for light and dark, and the card that it stands on: a page may
+ * be light where the system that shows it is dark.
+ */
 function alone(svg: string): string {
   const style = readFileSync(`${folder}report.css`, 'utf8');
   const colours = style.slice(0, style.indexOf('* {'));
-  return `${svg.replace(/<svg[^>]*>/, (tag) => `${tag}\n<style>\n${colours}</style>`)}\n`;
+  return `${svg.replace(/<svg[^>]*>/, (tag) => {
+    const [width, height] = ['width', 'height'].map(
+      (side) => Number(new RegExp(` ${side}="(\\d+)"`).exec(tag)?.[1]) + 2 * MARGIN,
+    );
+    const frame = `x="${-MARGIN}" y="${-MARGIN}" width="${width}" height="${height}"`;
+    return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="${-MARGIN} ${-MARGIN} ${width} ${height}">
+<style>
+${colours}</style>
+<rect ${frame} rx="10" fill="var(--card)"/>`;
+  })}\n`;
 }
 
 export function writeReadmeCharts(results: Results): void {

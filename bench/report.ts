@@ -33,7 +33,7 @@ ratio is the median of the ratios of neighbouring rounds.</p>
 <nav>${scenarios.map((scenario) => `<a href="#${idOf(scenario)}">${safe(titleOf(scenario))}</a>`).join('\n')}</nav>
 <main>
 ${targetsOf(verdicts)}
-${curves(scenarios)}
+${curves(results)}
 ${scenarios.map((scenario) => section(scenario, results)).join('\n')}
 </main>
 </body>
@@ -63,27 +63,31 @@ function targetsOf(verdicts: readonly Verdict[]): string {
 }
 
 /** The scenarios that differ only in one number, together. */
-function curves(scenarios: readonly Measured[]): string {
+function curves({ scenarios, machine }: Results): string {
   const names = [...new Set(scenarios.flatMap(({ scaling }) => scaling?.curve ?? []))];
   const families = names.map((name) => ({ name, family: scenarios.filter(({ scaling }) => scaling?.curve === name) }));
   const figures = families
     .filter(({ family }) => family.length > 1)
     .map(({ name, family }) =>
-      figure(`${name}, ${family[0]?.better === 'more' ? 'higher' : 'lower'} is better`, scaling(family)),
+      figure(
+        `${name}, ${family[0]?.better === 'more' ? 'higher' : 'lower'} is better`,
+        scaling(family, machine),
+        commandFor(...family),
+      ),
     );
   return figures.length > 0
     ? `<section id="curves"><h2>Curves</h2><div class="grid">${figures.join('\n')}</div></section>`
     : '';
 }
 
-const figure = (caption: string, svg: string): string =>
-  `<figure>${svg}<figcaption>${safe(caption)}</figcaption></figure>`;
+const figure = (caption: string, svg: string, command = ''): string =>
+  `<figure>${svg}<figcaption>${safe(caption)}${command && ` <code>${safe(command)}</code>`}</figcaption></figure>`;
 
 function section(scenario: Measured, { machine }: Results): string {
   const { how, name, better, load, rows } = scenario;
   const [title = '', ...hypothesis] = name.split(':');
-  const curve = latencies(scenario);
-  const notes = [crowded(scenario, machine), disturbed(scenario, machine)].filter((note) => note !== undefined);
+  const curve = latencies(scenario, machine);
+  const notes = [crowded(machine, scenario), disturbed(scenario, machine)].filter((note) => note !== undefined);
   const charts = [
     ranked(scenario).length > 0
       ? figure(`${better === 'more' ? 'longer' : 'shorter'} is better`, bars(scenario, machine))

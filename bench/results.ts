@@ -67,12 +67,17 @@ function commit(): string {
 export const describe = ({ cpu, cores, node, v8, system, commit }: Machine): string =>
   `${cpu}, ${cores} cores | Node ${node} (V8 ${v8}) | ${system} | commit ${commit}`;
 
-/** The command that measures one scenario. */
-export const commandFor = (scenario: Question): string => `npm run bench -- --only '^${titleOf(scenario)}:'`;
+/** The command that measures these scenarios and no others. */
+export function commandFor(...scenarios: readonly Question[]): string {
+  const titles = scenarios.map((scenario) => titleOf(scenario).replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&'));
+  return `npm run bench -- --only '^${titles.length === 1 ? titles[0] : `(${titles.join('|')})`}:'`;
+}
 
-/** What a chart and a table have to say about a scenario that has more threads than there are cores. */
-export function crowded({ threads }: Question, { cores }: Machine): string | undefined {
-  return threads > cores ? `${threads} threads on ${cores} cores: they take turns` : undefined;
+/** What a chart and a table have to say about scenarios that have more threads than there are cores. */
+export function crowded({ cores }: Machine, ...scenarios: readonly Question[]): string | undefined {
+  const counts = [...new Set(scenarios.map(({ threads }) => threads))].filter((threads) => threads > cores);
+  if (counts.length === 0) return undefined;
+  return `${counts.sort((a, b) => a - b).join(' and ')} threads on ${cores} cores: they take turns`;
 }
 
 /** What to hold against the figures of a scenario: that other programs ran meanwhile. */

@@ -8,7 +8,7 @@ export function text(scenario: Measured, machine: Machine, baseline?: Results): 
   const { name, how, load, rows } = scenario;
   return [
     `\n${name}\n${how}\n${describe(machine)} | load before it ${number(load)}`,
-    crowded(scenario, machine),
+    crowded(machine, scenario),
     disturbed(scenario, machine),
     headline(scenario),
     table(scenario, baseline),

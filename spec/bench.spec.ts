@@ -7,7 +7,7 @@ import { measureAgain } from '../bench/again.ts';
 import { measure } from '../bench/measure.ts';
 import { parse } from '../bench/options.ts';
 import { CHARTS, readmeCharts } from '../bench/readme.ts';
-import { fileFor, folder, load, save } from '../bench/results.ts';
+import { commandFor, fileFor, folder, load, save } from '../bench/results.ts';
 import { FULL, QUICK, quantile, type Rival, ratio, type Scenario, titleOf, Unavailable } from '../bench/scenario.ts';
 import { scenarios } from '../bench/scenarios.ts';
 import { text } from '../bench/tables.ts';
@@ -195,6 +195,17 @@ test('every scenario has a title of its own, a hypothesis, and rivals of differe
     assert.match(name, /^[^:]+: .+/);
     assert.is(new Set(rivals.map((rival) => rival.name)).size, rivals.length, name);
   }
+});
+
+test('the command of a figure measures its scenarios and no others', () => {
+  const measuredBy = (...chosen: Scenario[]): readonly string[] => {
+    const [, pattern = ''] = /--only '(.*)'$/.exec(commandFor(...chosen)) ?? [];
+    return scenarios.filter(({ name }) => parse([pattern]).only.test(name)).map(titleOf);
+  };
+  for (const scenario of scenarios) assert.equal(measuredBy(scenario), [titleOf(scenario)]);
+  const curve = scenarios.filter(({ scaling }) => scaling?.curve === 'queue of i32');
+  assert.ok(curve.length > 1);
+  assert.equal(measuredBy(...curve), curve.map(titleOf));
 });
 
 test('whoever is first is said first, and best stands on top', () => {

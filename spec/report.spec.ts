@@ -38,6 +38,7 @@ text('it names the machine, the commit, the command, and how to measure each sce
   assert.match(html, 'commit abc1234');
   assert.match(html, '<code>npm run bench -- --quick</code>');
   assert.match(html, "npm run bench -- --only '^mutex alone:'");
+  assert.match(html, "npm run bench -- --only '^(counter, 1 threads|counter, 4 threads):'");
 });
 
 text('it says who is first, who is absent and why, and what the targets came to', () => {
@@ -47,7 +48,14 @@ text('it says who is first, who is absent and why, and what the targets came to'
 });
 
 text('a chart with more threads than cores says so', () => {
-  assert.match(html, />4 threads on 2 cores: they take turns<\/text>/);
+  const said = html.match(/>4 threads on 2 cores: they take turns<\/text>/g);
+  assert.is(said?.length, 2, 'of its bars, and of the curve that it is a point of');
+});
+
+text('no two things on the page have the same name, so that no chart is clipped by the frame of another one', () => {
+  const ids = [...html.matchAll(/ id="([^"]+)"/g)].map(([, id]) => id);
+  assert.ok(ids.some((id) => id?.startsWith('zr')));
+  assert.is(new Set(ids).size, ids.length);
 });
 
 text('it is one file: no script, no address but the names of XML', () => {
