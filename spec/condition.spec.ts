@@ -19,6 +19,7 @@ import { crew } from './kit/crew.ts';
 import { refuses, refusesLater } from './kit/refuses.ts';
 import { ENTERED, newGate } from './kit/tasks.ts';
 import { until } from './kit/until.ts';
+import { kill, victim } from './kit/victims.ts';
 
 const conditions = new URL('./kit/conditions.js', import.meta.url);
 const region = new Region({ bytes: 2 ** 20, threads: 8 });
@@ -495,6 +496,37 @@ test('notifications of a thread that has ended go to others, and it is notified 
   assert.equal(freed, [0]);
   condition.mutex.with(() => condition.notify(3));
   await all;
+  isUntouched(condition);
+});
+
+/** What threads said that waited `name` as another one died with the lock. */
+async function bereaved(condition: Condition, name: string, count: number): Promise<string[] | undefined> {
+  const thread = crew<string[]>(1, conditions, name, { condition, gate: newGate() });
+  await until(() => waiters(condition) === count);
+  await condition.mutex.lockAsync(); // they have given it up
+  condition.mutex.unlock();
+  const gate = newGate();
+  const worker = await victim('notifyAndHang', { condition, gate });
+  await until(() => Atomics.load(gate, ENTERED) === 1);
+  assert.equal(await kill(worker), { locks: 1 });
+  return (await thread)[0];
+}
+
+for (const [kind, newLock] of Object.entries({
+  Mutex: () => new Mutex({ region }),
+  RLock: () => new RLock({ region }),
+})) {
+  test(`who waits under a ${kind} whose owner dies is told so, by with as well, holds it no more, and can recover it`, async () => {
+    const condition = newCondition(newLock());
+    const said = await bereaved(condition, 'waitAndMend', 1);
+    assert.equal(said, ['the wait failed', 'ERR_OWNER_DIED', 'mended']);
+    isUntouched(condition);
+  });
+}
+
+test('of two promises that wait under a mutex whose owner dies, one does not unlock what the other one has locked since', async () => {
+  const condition = newCondition();
+  assert.equal(await bereaved(condition, 'waitAndMendLater', 2), ['ERR_OWNER_DIED', 'ERR_OWNER_DIED']);
   isUntouched(condition);
 });
 

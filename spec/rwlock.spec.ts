@@ -25,7 +25,7 @@ import {
 import { attach, share } from '../lib/memory/handles.ts';
 import { Region } from '../lib/memory/region.ts';
 import { Pool } from '../lib/pool/pool.ts';
-import type { LockFace } from '../lib/sync/inner.ts';
+import type { LockFace } from '../lib/sync/locked.ts';
 import { Mutex } from '../lib/sync/mutex.ts';
 import { RwLock } from '../lib/sync/rwlock.ts';
 import { crew } from './kit/crew.ts';

@@ -35,6 +35,7 @@ import {
   type WaitOptions,
 } from '../memory/wait.ts';
 import { Line, type Waiter } from './line.ts';
+import { lose } from './locked.ts';
 import { Mutex } from './mutex.ts';
 import { RLock } from './rlock.ts';
 
@@ -81,6 +82,10 @@ export class Condition extends SharedObject {
   /**
    * Waits for a notification, and blocks the thread. Throws TimeoutError when none has come for `timeout` milliseconds, and
    * NotOwnerError when this thread does not hold the lock. To lock again takes as long as it takes, also after the timeout.
+   *
+   * Throws OwnerDiedError when a thread died meanwhile that held the lock. Then this thread does not hold it: `with` and
+   * `withAsync` of the lock pass that on and do not unlock, as does the end of `using`; who unlocks by hand must not. So does
+   * an InvalidHandleError of a lock that was freed, and so do the other forms of waiting here.
    */
   wait(options?: WaitOptions): void {
     const timeout = requireWaitOptions(options);
@@ -165,6 +170,9 @@ export class Condition extends SharedObject {
     try {
       this.mutex.lock();
       this.#restore(again);
+    } catch (reason) {
+      lose(this.mutex, reason);
+      throw reason;
     } finally {
       this.#leave(waiter);
     }
@@ -188,6 +196,9 @@ export class Condition extends SharedObject {
     try {
       await this.mutex.lockAsync();
       this.#restore(again);
+    } catch (reason) {
+      lose(this.mutex, reason);
+      throw reason;
     } finally {
       this.#leave(waiter);
     }
@@ -250,13 +261,10 @@ export class Condition extends SharedObject {
 
   #requireOwner(verb: string): void {
     this.region.check(this);
-    const { owner } = this.mutex;
     const { slot } = this.region;
+    const { owner, title, holder } = this.mutex;
     if (owner === slot) return;
-    const holder = owner < 0 ? 'nobody holds it' : `the thread in slot ${owner} holds it`;
-    throw new NotOwnerError(
-      `the thread in slot ${slot} cannot ${verb} ${this.title} without ${this.mutex.title}: ${holder}`,
-    );
+    throw new NotOwnerError(`the thread in slot ${slot} cannot ${verb} ${this.title} without ${title}: ${holder}`);
   }
 
   #findMutex(): Mutex | RLock {

@@ -28,6 +28,7 @@ import {
   spin,
   type WaitOptions,
 } from '../memory/wait.ts';
+import { runLocked, runLockedAsync } from './locked.ts';
 
 const LONG_WAIT = 1; // ms, after which a waiter is handed the lock
 
@@ -109,9 +110,7 @@ export class Mutex extends SharedObject {
     const said = this.#kernel.unlockContended(this.offset, this.#held);
     if (this.#hasWoken(said)) return;
     if (said === FREED) throw this.#freed();
-    const owner = this.owner;
-    const holder = owner < 0 ? 'nobody holds it' : `the thread in slot ${owner} holds it`;
-    throw new NotOwnerError(`the thread in slot ${this.region.slot} cannot unlock ${this.title}: ${holder}`);
+    throw new NotOwnerError(`the thread in slot ${this.region.slot} cannot unlock ${this.title}: ${this.holder}`);
   }
 
   /**
@@ -168,22 +167,12 @@ export class Mutex extends SharedObject {
 
   /** Runs `fn` under the lock; unlocks when it returned or threw. */
   with<R>(fn: () => R, options?: WaitOptions): R {
-    this.lock(options);
-    try {
-      return fn();
-    } finally {
-      this.unlock();
-    }
+    return runLocked(this, fn, options);
   }
 
   /** Runs `fn` under the lock without blocking the event loop; unlocks when its promise is settled. */
-  async withAsync<R>(fn: () => R | Promise<R>, options?: AsyncWaitOptions): Promise<R> {
-    await this.lockAsync(options);
-    try {
-      return await fn();
-    } finally {
-      this.unlock();
-    }
+  withAsync<R>(fn: () => R | Promise<R>, options?: AsyncWaitOptions): Promise<R> {
+    return runLockedAsync(this, fn, options);
   }
 
   /** Whether somebody held it at some instant during the call, be it a thread that died. */
@@ -197,6 +186,13 @@ export class Mutex extends SharedObject {
     this.region.check(this);
     const owner = this.#kernel.lockOwner(this.offset);
     return owner === DEAD ? -1 : owner - 1;
+  }
+
+  /** @internal Who holds it, in words. */
+  get holder(): string {
+    const owner = this.#kernel.lockOwner(this.offset);
+    if (owner === DEAD) return 'its owner has died';
+    return owner === 0 ? 'nobody holds it' : `the thread in slot ${owner - 1} holds it`;
   }
 
   /**

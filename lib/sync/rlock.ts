@@ -12,7 +12,8 @@ import {
   requireWaitOptions,
   type WaitOptions,
 } from '../memory/wait.ts';
-import { InnerMutex, type LockFace, runLocked, runLockedAsync } from './inner.ts';
+import { InnerMutex } from './inner.ts';
+import { type LockFace, runLocked, runLockedAsync } from './locked.ts';
 
 /**
  * A lock that the thread which holds it may lock again; it is free for others when it was unlocked as often.
@@ -107,6 +108,11 @@ export class RLock extends SharedObject implements LockFace {
   /** The slot of the thread that held it at some instant during the call; -1 for nobody. */
   get owner(): number {
     return this.#mutex.owner;
+  }
+
+  /** @internal Who holds it, in words. */
+  get holder(): string {
+    return this.#mutex.holder;
   }
 
   /**

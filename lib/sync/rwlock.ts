@@ -28,7 +28,8 @@ import {
   spin,
   type WaitOptions,
 } from '../memory/wait.ts';
-import { InnerMutex, type LockFace, runLocked, runLockedAsync } from './inner.ts';
+import { InnerMutex } from './inner.ts';
+import { type LockFace, runLocked, runLockedAsync } from './locked.ts';
 
 /**
  * A lock that many threads may hold to read, or one to write. Readers do not disturb each other: each thread counts its reads

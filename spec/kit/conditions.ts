@@ -52,6 +52,46 @@ export async function waitTwice({ condition, gate }: Waiting): Promise<string[]>
   return order;
 }
 
+/** Waits twice deep in the lock, with an error of its own around that of the wait; what it ended with, and what `recover` gave. */
+export function waitAndMend({ condition, gate }: Waiting): string[] {
+  const { mutex } = condition;
+  const wait = () => {
+    Atomics.add(gate, ENTERED, 1);
+    condition.wait();
+  };
+  try {
+    mutex.with(() => {
+      try {
+        if (mutex instanceof RLock) mutex.with(wait);
+        else wait();
+      } catch (cause) {
+        throw new Error('the wait failed', { cause });
+      }
+    });
+    return [];
+  } catch (error) {
+    const { message, cause } = error as { message: string; cause?: RingfenceError };
+    return [message, `${cause?.code}`, mutex.recover(() => 'mended')];
+  }
+}
+
+/** The same of two promises; the first that is told of it mends and locks again, before the second one is. */
+export async function waitAndMendLater({ condition, gate }: Waiting): Promise<string[]> {
+  const { mutex } = condition;
+  const outcomes: string[] = [];
+  const wait = async () => {
+    Atomics.add(gate, ENTERED, 1);
+    await condition.waitAsync();
+  };
+  const mend = async (error: RingfenceError) => {
+    if (outcomes.push(error.code) > 1) return;
+    mutex.recover(() => {});
+    await mutex.withAsync(() => turn());
+  };
+  await Promise.all([mutex.withAsync(wait).catch(mend), mutex.withAsync(wait).catch(mend)]);
+  return outcomes;
+}
+
 export function notifyOnce(condition: Condition): void {
   condition.mutex.with(() => condition.notify());
 }

@@ -4,6 +4,7 @@ import { share } from '../../lib/memory/handles.ts';
 import { type Region, supervise } from '../../lib/memory/region.ts';
 import type { Queue } from '../../lib/queue/queue.ts';
 import type { Barrier } from '../../lib/sync/barrier.ts';
+import type { Condition } from '../../lib/sync/condition.ts';
 import type { Mutex } from '../../lib/sync/mutex.ts';
 import type { RwLock } from '../../lib/sync/rwlock.ts';
 import type { Semaphore } from '../../lib/sync/semaphore.ts';
@@ -52,6 +53,13 @@ export interface Heir {
   readonly args: object;
   readonly gate: Gate;
   readonly exits?: boolean;
+}
+
+/** Notifies all, and keeps the lock. */
+export function notifyAndHang({ condition, gate }: { condition: Condition; gate: Gate }): void {
+  condition.mutex.lock();
+  condition.notifyAll();
+  hang(gate);
 }
 
 export function waitAt({ barrier, gate }: { barrier: Barrier; gate: Gate }): number {

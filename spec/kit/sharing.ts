@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { type RingfenceError, TimeoutError } from '../../lib/memory/errors.ts';
-import type { LockFace } from '../../lib/sync/inner.ts';
+import type { LockFace } from '../../lib/sync/locked.ts';
 import type { Mutex } from '../../lib/sync/mutex.ts';
 import type { RLock } from '../../lib/sync/rlock.ts';
 import type { RwLock } from '../../lib/sync/rwlock.ts';

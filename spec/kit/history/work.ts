@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Queue } from '../../../lib/queue/queue.ts';
-import type { LockFace } from '../../../lib/sync/inner.ts';
+import type { LockFace } from '../../../lib/sync/locked.ts';
 import type { Mutex } from '../../../lib/sync/mutex.ts';
 import type { RwLock } from '../../../lib/sync/rwlock.ts';
 import type { Semaphore } from '../../../lib/sync/semaphore.ts';
