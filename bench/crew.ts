@@ -64,6 +64,8 @@ export interface CrewPlan {
   readonly jobs: () => Job[];
   /** The operations of a round are a multiple of this. @default 1 */
   readonly step?: number;
+  /** Operations before the first round at the least, where it is known how many a thread needs to be as fast as it will be. */
+  readonly settle?: number;
   /** Operations that count for each one that `Body` was asked for. @default 1 */
   readonly factor?: number;
   readonly before?: () => void;
@@ -73,14 +75,14 @@ export interface CrewPlan {
 
 /** A rival that runs on a crew; its figure is millions of operations a second. */
 export function onCrew(name: string, plan: CrewPlan): Rival {
-  const { jobs, step = 1, factor = 1, before, after, remark } = plan;
+  const { jobs, step = 1, settle = 0, factor = 1, before, after, remark } = plan;
   let crew: Crew | undefined;
   let operations = step;
   return {
     name,
     async start(effort) {
       crew = await Crew.start(jobs());
-      operations = await calibrate(crew, step, effort);
+      operations = await calibrate(crew, step, settle, effort);
     },
     async round() {
       if (!crew) throw new Error(`${name} has not been started`);
@@ -96,16 +98,27 @@ export function onCrew(name: string, plan: CrewPlan): Rival {
   };
 }
 
+/** A round that is better than all before it by this much says that the threads are still warming up. */
+const BETTER = 1.05;
+/** So many rounds in a row that are not say that they are warm. */
+const EVEN = 3;
+/** Milliseconds beyond the usual warm-up after which nobody waits for that. */
+const PATIENCE = 1000;
+
 /**
  * Warms the threads up, and finds how many operations fill a round, beside which starting together (about 0.1 ms) and one
- * lost time slice should be small.
+ * lost time slice should be small. New threads get faster for some tenths of a second: V8 compiles their functions, and the
+ * system gives them the pages of their heap.
  */
-async function calibrate(crew: Crew, step: number, { warmUpMs, roundMs }: Effort): Promise<number> {
+async function calibrate(crew: Crew, step: number, settle: number, { warmUpMs, roundMs }: Effort): Promise<number> {
   let operations = step;
   let best = 0;
-  for (let spent = 0; spent < warmUpMs; ) {
+  let done = 0;
+  for (let spent = 0, even = 0; done < settle || spent < warmUpMs || (even < EVEN && spent < warmUpMs + PATIENCE); ) {
     const ms = await crew.round(operations);
     spent += ms;
+    done += operations;
+    even = operations / ms > BETTER * best ? 0 : even + 1;
     best = Math.max(best, operations / ms);
     operations = Math.ceil(Math.min(operations * 10, best * roundMs) / step) * step;
   }

@@ -19,14 +19,21 @@ const fractions: Scenario = {
   ],
 };
 
+/**
+ * V8 collects arrays for the first time when there are 32 MiB of them, and the pages of all those are new to the process; from
+ * then on their memory is used again.
+ */
+const SETTLE_BYTES = 80 * 2 ** 20;
+
 /** Messages of `bytes` bytes, in a queue whose blocks hold the small ones; the large ones lie behind them. */
 function bytes(title: string, bytes: number, capacity: number): Scenario {
   const long = bytes > 10_000;
   const blocks = long ? {} : { blockBytes: bytes + 16 };
   const scaled = (rival: Rival): Rival => ({ ...rival, round: async () => (await rival.round()) * bytes });
+  const settle = Math.ceil(SETTLE_BYTES / bytes);
   const onQueue = (name: string, producer: string, consumer: string): Rival => {
     const queue = () => share(new Queue({ capacity, codec: codec.bytes, ...blocks }));
-    return scaled(onCrew(name, { jobs: () => pair(producer, consumer, { queue: queue(), bytes }) }));
+    return scaled(onCrew(name, { jobs: () => pair(producer, consumer, { queue: queue(), bytes }), settle }));
   };
   return {
     ...common,
@@ -39,7 +46,7 @@ function bytes(title: string, bytes: number, capacity: number): Scenario {
     rivals: [
       onQueue('ringfence Queue', 'putBytes', 'getBytes'),
       ...(long ? [onQueue('ringfence reserve, receive', 'lendBytes', 'receiveLent')] : []),
-      scaled(onCrew('postMessage', { jobs: () => channel('postBytes', 'receiveBytes', { bytes }) })),
+      scaled(onCrew('postMessage', { jobs: () => channel('postBytes', 'receiveBytes', { bytes }), settle })),
       ...(long ? [reference(native('memcpy, C++', ({ roundMs }) => ['copy', `${bytes}`, `${roundMs}`]))] : []),
     ],
   };

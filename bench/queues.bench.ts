@@ -70,15 +70,20 @@ const oneAtATime: Scenario = {
 const batches: Scenario = {
   ...oneToOne,
   name: 'queue of i32, 256 at a time: a batch costs little more than one item',
-  how: 'one producer thread fills and sends batches of 256, one consumer thread takes up to 256 and checks each item',
+  how:
+    'one producer thread fills and sends batches of 256, one consumer thread takes up to 256 and checks each item; ' +
+    'getManyInto and ringbuf.js write them into an array that is there, getMany into a new one',
   unit: 'M items/s',
   rivals: [
     onCrew('ringfence putMany, getMany', { jobs: () => pair('putMany', 'getMany', numbers()), step: MANY }),
+    onCrew('ringfence putMany, getManyInto', { jobs: () => pair('putMany', 'getManyInto', numbers()), step: MANY }),
     onCrew('postMessage of an Int32Array', { jobs: () => channel('postMany', 'receiveMany'), step: MANY }),
-    onCrew('ringbuf.js, 128 at a time', {
-      jobs: () => ringbuf('pushMany', 'popMany', { memory: ringbufNumbers(CAPACITY), many: 128 }),
-      step: MANY,
-    }),
+    ...[MANY, MANY / 2].map((many) =>
+      onCrew(`ringbuf.js, ${many} at a time`, {
+        jobs: () => ringbuf('pushMany', 'popMany', { memory: ringbufNumbers(CAPACITY), many }),
+        step: MANY,
+      }),
+    ),
   ],
 };
 

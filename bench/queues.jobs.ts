@@ -107,6 +107,18 @@ export function getMany(shared: Shared<Queue<number>>): Body {
   };
 }
 
+export function getManyInto(shared: Shared<Queue<number>>): Body {
+  const queue = attach(shared);
+  const batch = new Int32Array(MANY);
+  return (n) => {
+    for (let i = 0; i < n; ) {
+      const count = queue.getManyInto(batch);
+      for (let j = 0; j < count; j++) check(batch[j], i + j);
+      i += count;
+    }
+  };
+}
+
 // Several producers and several consumers. An item is its producer's number and a count.
 
 interface OfMany<T> {

@@ -47,6 +47,7 @@ export { Broadcast, type BroadcastOptions } from './queue/broadcast.ts';
 export { type Codec, codec, type Definition } from './queue/codec.ts';
 export type { QueueOptions } from './queue/create.ts';
 export type { CommitOptions, Received, Reservation } from './queue/loans.ts';
+export type { NumberArray } from './queue/payload.ts';
 export { Connection, type PipeOptions, pipe } from './queue/pipe.ts';
 export { Queue } from './queue/queue.ts';
 export { type Selected, type Source, select, selectAsync } from './queue/select.ts';

@@ -2,11 +2,39 @@
  * Numbers: items that travel in a ring without a block, of 32 bits (`Words`) or of 64 (`Wides`).
  */
 import { BATCH, DONE, QUEUE_GETTERS, QUEUE_PUTTERS, THREAD_BATCH, THREAD_MAIL, WAKE } from '../kernel/layout.ts';
+import { show } from '../memory/errors.ts';
 import type { Kernel } from '../memory/kernel.ts';
 import type { Place } from '../memory/region.ts';
 import type { Parker } from '../memory/wait.ts';
 import { type Codec, refuse } from './codec.ts';
-import type { Letter, Payloads, Prompt } from './payload.ts';
+import type { Letter, NumberArray, Payloads, Prompt } from './payload.ts';
+
+const ARRAYS: Record<string, { new (length: number): AnyArray; readonly name: string }> = {
+  i32: Int32Array,
+  u32: Uint32Array,
+  f64: Float64Array,
+  i64: BigInt64Array,
+};
+
+type AnyArray = Int32Array | Uint32Array | Float64Array | BigInt64Array;
+
+/** Throws TypeError for what is no array of the codec's own kind, and RangeError for one without a place. */
+export function requireNumberArray<T>(title: string, { inline, name }: Codec<T>, target: unknown): void {
+  const kind = inline && ARRAYS[inline];
+  if (!kind) throw new TypeError(`getManyInto needs a queue of numbers: ${title} is of codec.${name}`);
+  if (!(target instanceof kind)) throw new TypeError(`target must be of class ${kind.name}: got ${show(target)}`);
+  if (target.length === 0) throw new RangeError(`target must have a place for an item: got one of length 0`);
+}
+
+/** A part of an array: the array itself, where that is all of it, since a view costs as much as copying some hundred bytes. */
+function part(array: AnyArray, from: number, count: number): AnyArray {
+  return from === 0 && count === array.length ? array : array.subarray(from, from + count);
+}
+
+/** Copies numbers between arrays of one kind. */
+function copy(from: AnyArray, into: AnyArray, at: number): void {
+  (into as Int32Array).set(from as Int32Array, at);
+}
 
 export abstract class Numbers<T> implements Prompt<T> {
   protected readonly offset: number;
@@ -41,8 +69,8 @@ export abstract class Numbers<T> implements Prompt<T> {
   protected abstract store(at: number, value: T): void;
   /** Reads it from there. */
   protected abstract load(at: number): T;
-  /** Writes numbers of which none needs a look, since their array holds no others; false when it may. */
-  protected abstract storeAll(at: number, values: ArrayLike<T>, from: number, count: number): boolean;
+  /** The batch, as an array of the codec's own kind. */
+  protected abstract readonly batch: AnyArray;
   /** Appends numbers of the batch: to a length that is set first, since an array that grows by each one costs four times as much. */
   protected abstract loadAll(at: number, items: T[], count: number): void;
 
@@ -77,7 +105,10 @@ export abstract class Numbers<T> implements Prompt<T> {
 
   writeMany(values: ArrayLike<T>, from: number): number {
     const count = Math.min(BATCH, values.length - from);
-    if (this.storeAll(this.#batch, values, from, count)) return count;
+    if (values instanceof this.batch.constructor) {
+      copy(part(values as unknown as AnyArray, from, count), this.batch, 0); // none needs a look
+      return count;
+    }
     let at = this.#batch;
     for (let i = from; i < from + count; i++, at += this.#bytes) {
       const value = values[i] as T;
@@ -107,6 +138,14 @@ export abstract class Numbers<T> implements Prompt<T> {
     if (count > 0) this.loadAll(this.#batch, items, count);
     return count;
   }
+
+  /** As `readMany`, into an array of the codec's own kind, from place `at` on. */
+  readInto(target: NumberArray<T>, at: number): number {
+    const most = Math.min(target.length - at, BATCH);
+    const count = this.#getMany(this.offset, this.serial, this.record, most);
+    if (count > 0) copy(part(this.batch, 0, count), target, at);
+    return count;
+  }
 }
 
 /** `i32` and `u32`. */
@@ -114,12 +153,16 @@ export class Words extends Numbers<number> implements Payloads<number> {
   readonly #put: Kernel['ringPut'];
   readonly #i32: Int32Array;
   readonly #unsigned: boolean;
+  protected readonly batch: Int32Array | Uint32Array;
 
   constructor(place: Place, codec: Codec<number>) {
     super(place, codec, 4);
     this.#put = place.region.kernel.ringPut;
     this.#i32 = place.region.i32;
     this.#unsigned = codec.inline === 'u32';
+    const { buffer } = this.#i32;
+    const at = this.record + THREAD_BATCH;
+    this.batch = this.#unsigned ? new Uint32Array(buffer, at, BATCH) : new Int32Array(buffer, at, BATCH);
   }
 
   write(value: number): Letter {
@@ -140,12 +183,6 @@ export class Words extends Numbers<number> implements Payloads<number> {
     return this.#unsigned ? value >>> 0 : value;
   }
 
-  protected storeAll(at: number, values: ArrayLike<number>, from: number, count: number): boolean {
-    if (!(values instanceof (this.#unsigned ? Uint32Array : Int32Array))) return false;
-    this.#i32.set(values.subarray(from, from + count), at >> 2);
-    return true;
-  }
-
   protected loadAll(at: number, items: number[], count: number): void {
     const i32 = this.#i32;
     const unsigned = this.#unsigned;
@@ -162,6 +199,7 @@ export class Words extends Numbers<number> implements Payloads<number> {
 export class Wides<T extends number | bigint> extends Numbers<T> implements Payloads<T> {
   readonly #put: Kernel['ringPutWide'];
   readonly #words: Float64Array | BigInt64Array;
+  protected readonly batch: Float64Array | BigInt64Array;
   readonly #mail: number;
   readonly #owner: number;
 
@@ -170,6 +208,8 @@ export class Wides<T extends number | bigint> extends Numbers<T> implements Payl
     const { f64, i64, kernel, record, slot } = place.region;
     this.#put = kernel.ringPutWide;
     this.#words = codec.inline === 'f64' ? f64 : i64;
+    const first = (record + THREAD_BATCH) >> 3;
+    this.batch = this.#words.subarray(first, first + BATCH);
     this.#mail = record + THREAD_MAIL;
     this.#owner = slot + 1;
   }
@@ -190,13 +230,6 @@ export class Wides<T extends number | bigint> extends Numbers<T> implements Payl
 
   protected load(at: number): T {
     return this.#words[at >> 3] as T;
-  }
-
-  protected storeAll(at: number, values: ArrayLike<T>, from: number, count: number): boolean {
-    const words = this.#words;
-    if (!(values instanceof words.constructor)) return false;
-    words.set((values as unknown as Float64Array).subarray(from, from + count) as never, at >> 3); // of one class
-    return true;
   }
 
   protected loadAll(at: number, items: T[], count: number): void {

@@ -47,6 +47,13 @@ export interface Payloads<T> {
   readMany(items: T[], most: number): number;
 }
 
+/** The arrays that hold what a codec of numbers carries, and nothing else; here of items of type `T`. */
+export type NumberArray<T> = T extends bigint
+  ? BigInt64Array
+  : T extends number
+    ? Int32Array | Uint32Array | Float64Array
+    : never;
+
 /** Payloads of a fixed size, which are put and taken in one step when nobody has to wait. */
 export interface Prompt<T> {
   /** Puts an item, and wakes a consumer that waits; false when it is to be put the long way, which finds out why. */
@@ -54,6 +61,8 @@ export interface Prompt<T> {
   /** Takes an item, which `read` then returns, and wakes a producer that waits; false as above. */
   takeNow(): boolean;
   read(): T;
+  /** As `readMany` of Payloads, into an array of the codec's own kind, from place `at` on. */
+  readInto(target: NumberArray<T>, at: number): number;
 }
 
 /** Payloads that can be read where they lie: while `lending`, `read` gives a loan in place of the item. */

@@ -46,8 +46,8 @@ import { Finish } from './finish.ts';
 import { codecOf } from './known.ts';
 import { type CommitOptions, Loans, Received, Reservation, requireLoan } from './loans.ts';
 import { Messages } from './messages.ts';
-import { Numbers, Wides, Words } from './numbers.ts';
-import type { Lends, Letter, Packed, Payloads, Prompt } from './payload.ts';
+import { Numbers, requireNumberArray, Wides, Words } from './numbers.ts';
+import type { Lends, Letter, NumberArray, Packed, Payloads, Prompt } from './payload.ts';
 import { Records } from './records.ts';
 import { Deliveries, type Held } from './redelivery.ts';
 import { type QueueWritableOptions, readableOf, readableStreamOf, writableOf, writableStreamOf } from './streams.ts';
@@ -302,6 +302,42 @@ export class Queue<T = unknown> extends SharedObject {
     return items;
   }
 
+  /**
+   * As `getMany`, for queues of numbers, into an array of yours in place of a new one: takes at least one item and at most as
+   * many as the array has places, writes them from its start on, and returns how many. The array must be the one that holds
+   * what the codec carries: `Int32Array` for `i32`, `Uint32Array` for `u32`, `Float64Array` for `f64`, `BigInt64Array` for
+   * `i64`; then it is one copy. Throws as `get`, TypeError for other arrays and queues, RangeError for an array of no place.
+   *
+   * @example
+   * const samples = new Queue({ capacity: 1024, codec: codec.f64 });
+   * samples.putMany(new Float64Array([0.5, 1.5]));
+   * const some = new Float64Array(256);
+   * const count = samples.getManyInto(some); // 2
+   * const mean = some.subarray(0, count).reduce((sum, sample) => sum + sample) / count;
+   */
+  getManyInto(target: NumberArray<T>, options?: WaitOptions): number {
+    requireNumberArray(this.title, this.codec, target);
+    const timeout = requireWaitOptions(options);
+    const attempt = () => this.#takeInto(target);
+    let taken = attempt();
+    if (taken === AGAIN) taken = spin(attempt);
+    if (taken === AGAIN) taken = this.#parker.block<number | typeof ENDED>({ ...this.#reading(), attempt }, timeout);
+    if (taken === ENDED) throw this.#refused(CLOSED);
+    return taken;
+  }
+
+  /**
+   * As `getManyInto`, without blocking the event loop; the array is written when the promise is about to resolve. Rejects as
+   * `getManyInto` throws, or with `signal.reason`.
+   */
+  async getManyIntoAsync(target: NumberArray<T>, options?: AsyncWaitOptions): Promise<number> {
+    requireNumberArray(this.title, this.codec, target);
+    const attempt = () => this.#takeInto(target);
+    const taken = await this.#parker.wait<number | typeof ENDED>({ ...this.#reading(), attempt }, options);
+    if (taken === ENDED) throw this.#refused(CLOSED);
+    return taken;
+  }
+
   /** As `getMany`, without blocking the event loop. Rejects as `getMany` throws, or with `signal.reason`. */
   async getManyAsync(max: number, options?: AsyncWaitOptions): Promise<T[]> {
     requireInteger('max', max, 1, Number.MAX_SAFE_INTEGER);
@@ -368,18 +404,35 @@ export class Queue<T = unknown> extends SharedObject {
 
   #takeMany(items: T[], max: number): true | typeof AGAIN | typeof ENDED {
     try {
-      while (items.length < max) {
-        const said = this.#payloads.readMany(items, max - items.length);
-        if (said === SKIPPED) this.#parker.wake(this.#putters);
-        if (said > 0 || said === SKIPPED) continue;
-        if (items.length > 0) break;
-        return this.#notTaken(said);
-      }
+      const taken = this.#takeUpTo(max, (count) => this.#payloads.readMany(items, max - count));
+      return taken === AGAIN || taken === ENDED ? taken : true;
     } catch (error) {
       throw Object.assign(error as Error, { items });
     }
+  }
+
+  #takeInto(target: NumberArray<T>): number | typeof AGAIN | typeof ENDED {
+    const numbers = this.#prompt;
+    if (numbers) return this.#takeUpTo(target.length, (count) => numbers.readInto(target, count));
+    const items: T[] = []; // of a queue that redelivers, where numbers travel in blocks
+    const said = this.#takeMany(items, target.length);
+    if (said !== true) return said;
+    (target as { set(values: ArrayLike<T>): void }).set(items);
+    return items.length;
+  }
+
+  /** Calls `take`, which hears how many there are so far, until there are `max` or no more is there: how many. */
+  #takeUpTo(max: number, take: (count: number) => number): number | typeof AGAIN | typeof ENDED {
+    let count = 0;
+    while (count < max) {
+      const said = take(count);
+      if (said === SKIPPED) this.#parker.wake(this.#putters);
+      else if (said > 0) count += said;
+      else if (count > 0) break;
+      else return this.#notTaken(said);
+    }
     if (this.#kernel.waiting(this.#putters)) this.#parker.wake(this.#putters);
-    return true;
+    return count;
   }
 
   /**

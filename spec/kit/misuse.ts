@@ -378,6 +378,26 @@ const others: Record<string, Misuse> = {
     error: 'TypeError',
     message: /^values must be array-like: got 5$/,
   },
+  'getManyInto of an array of another kind': {
+    run: () => new Queue({ capacity: 2, codec: codec.f64 }).getManyInto(new Int32Array(2)),
+    error: 'TypeError',
+    message: /^target must be of class Float64Array: got an object \(Int32Array\)$/,
+  },
+  'getManyIntoAsync of no array': {
+    run: () => new Queue({ capacity: 2, codec: codec.i32 }).getManyIntoAsync(wrong([1, 2])),
+    error: 'TypeError',
+    message: /^target must be of class Int32Array: got an object \(Array\)$/,
+  },
+  'getManyInto of an array without a place': {
+    run: () => new Queue({ capacity: 2, codec: codec.i32 }).getManyInto(new Int32Array(0)),
+    error: 'RangeError',
+    message: /^target must have a place for an item: got one of length 0$/,
+  },
+  'getManyInto of a queue of objects': {
+    run: () => queue().getManyInto(wrong(new Int32Array(2))),
+    error: 'TypeError',
+    message: /^getManyInto needs a queue of numbers: queue "orders" is of codec.any$/,
+  },
   'getMany of none': { run: () => queue().getMany(0), error: 'RangeError', message: /^max must be .* got 0$/ },
   'taskDone without an item': { run: () => queue().taskDone(), error: 'RangeError', message: /got 1, there are 0$/ },
   'release beyond max': {
