@@ -187,4 +187,31 @@ test('what no library codec, struct or definition is, is no codec of a queue', (
   }
 });
 
+test('an item that cannot be read is gone, its get says so, and what is before and behind it is taken as always', () => {
+  const odd = codec.define<number>({
+    name: 'odd',
+    size: () => 4,
+    encode: (value, target) => target.writeInt32LE(value),
+    decode(source) {
+      const value = source.readInt32LE(0);
+      if (value % 2 === 0) throw new RangeError(`${value} is even`);
+      return value;
+    },
+  });
+  for (const redeliver of [false, true]) {
+    const queue = new Queue({ capacity: 4, codec: odd, redeliver });
+    queue.putMany([2, 1, 4, 3]);
+    assert.throws(() => queue.get(), /codec odd cannot decode the value: 2 is even/);
+    try {
+      queue.getMany(3);
+      assert.unreachable();
+    } catch (error) {
+      assert.instance(error, CodecError);
+      assert.equal((error as { items?: unknown }).items, [1]);
+    }
+    assert.is(queue.get(), 3);
+    queue.free();
+  }
+});
+
 test.run();

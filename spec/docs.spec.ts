@@ -114,4 +114,48 @@ test('what a program says is compared to the letter, but for the dots', () => {
   assert.is(isAsSaid('one\ntwo', '…'), false, 'dots do not go over lines');
 });
 
+/** What a table of promises lacks: where a statement names no spec, or one that there is not. */
+function unshown(page: string): string[] {
+  const [, ...rows] = page.slice(page.indexOf('## What is promised')).match(/^\|.*\|$/gm) ?? [];
+  return rows.slice(1).flatMap((row) => {
+    const [what = '', ...cells] = row.split('|').slice(1, -1);
+    return cells.flatMap((cell) => cell.split(';').flatMap(wrongIn)).map((wrong) => `${what.trim()}: ${wrong}`);
+  });
+}
+
+/** A statement ends with its specs in brackets: a file, or a file and how some of its tests begin, each with `…` behind it. */
+function wrongIn(statement: string): string[] {
+  const named = /\(([^()]+)\)\s*$/.exec(statement)?.[1];
+  if (named === undefined) return [`"${statement.trim()}" names no spec`];
+  if (named === 'nothing to show') return [];
+  const parts = [...named.matchAll(/`([\w-]+)`(?:: ((?:[^`…]+…(?:, )?)+))?/g)];
+  if (parts.map(([part]) => part).join(', ') !== named) return [`"${named}" is no list of specs`];
+  return parts.flatMap(([, file = '', names = '']) => {
+    const specs = filesIn('spec', '.spec.ts');
+    if (!specs.includes(`spec/${file}.spec.ts`)) return [`there is no spec/${file}.spec.ts`];
+    const titles = [...textOf(`spec/${file}.spec.ts`).matchAll(/\btest\(\s*(['"`])(.*?)\1,/g)].map(
+      ([, , title]) => title,
+    );
+    const beginnings = names.split('…').map((name) => name.replace(/^, /, ''));
+    const missing = beginnings.filter((name) => name && !titles.some((title) => title?.startsWith(name)));
+    return missing.map((name) => `no test of spec/${file}.spec.ts begins with "${name}"`);
+  });
+}
+
+test('each statement in the table of promises names the specs that show it, and there are these', () => {
+  const page = textOf('docs/beyond.md');
+  assert.equal(unshown(page), []);
+  const broken = (from: string, to: string): string => {
+    assert.ok(page.includes(from), from);
+    return unshown(page.replace(from, to)).join();
+  };
+  assert.is(broken('(`queue`, `explore`)', '(`queues`, `explore`)'), 'delivery: there is no spec/queues.spec.ts');
+  assert.is(
+    broken('clients killed at random…', 'clients killed at noon…'),
+    'a taker dies: no test of spec/chaos.spec.ts begins with "clients killed at noon"',
+  );
+  assert.is(broken('exactly once (`queue`, `explore`)', 'exactly once'), 'delivery: "exactly once" names no spec');
+  assert.match(broken('(`queue`, `explore`)', '(`queue` and `explore`)'), 'is no list of specs');
+});
+
 test.run();

@@ -307,6 +307,64 @@ test('items that come back after the queue was closed wait for the next client',
   await jobs.joinAsync({ timeout: 5000 });
 });
 
+test('a closed queue that redelivers has not ended for a client while another one has items of it in hand', async () => {
+  for (const ends of ['acknowledged', 'given back', 'gone'] as const) {
+    const { jobs, newClient } = await newShop({ redeliver: true });
+    const [first, second] = [await newClient(), await newClient()];
+    const [queue, other] = [await first.queue('jobs'), await second.queue('jobs')];
+    await queue.putManyAsync([1, 2]);
+    const task = await queue.takeAsync();
+    assert.is(await queue.getAsync(), 2);
+    await other.close();
+    let isOver = false;
+    const end = () => {
+      isOver = true;
+    };
+    const waiting = other.takeManyAsync(4);
+    waiting.then(end, end);
+    await queue.taskDone(1);
+    assert.is(await other.size, 0); // the server has seen both
+    assert.is(isOver, false);
+    if (ends === 'acknowledged') await task.done();
+    else if (ends === 'given back') await task.giveBack();
+    else await first.close();
+    const last = await waiting;
+    assert.equal(last?.value, ends === 'acknowledged' ? undefined : [1]);
+    await last?.done();
+    await refusesLater(other.getAsync(), ClosedError);
+    await jobs.joinAsync({ timeout: 5000 });
+  }
+});
+
+test('what clients hold when the server is closed is there again, for the threads of its process and for the next server', async () => {
+  for (const [redeliver, closes] of [
+    [false, false],
+    [true, false],
+    [true, true],
+    [false, true],
+  ] as const) {
+    const { jobs, till, server, path, newClient } = await newShop({ redeliver });
+    const queue = await (await newClient()).queue('jobs');
+    await queue.putManyAsync([1, 2, 3]);
+    assert.equal(await queue.getManyAsync(3), [1, 2, 3]);
+    await queue.taskDone();
+    if (closes) jobs.close();
+    await server.close();
+    await refusesLater(queue.taskDone(), ClosedError);
+    if (closes && !redeliver) {
+      assert.throws(() => jobs.tryGet(), /is closed$/); // it cannot be put again, and waits for a client
+      closing(await serve({ path, queues: { jobs }, mutexes: { till } }));
+      const next = await (await newClient()).queue('jobs');
+      assert.equal(await next.getManyAsync(4), [2, 3]);
+      await next.taskDone(2);
+    } else {
+      assert.equal([await jobs.getAsync(), await jobs.getAsync()], [2, 3]);
+      jobs.taskDone(2);
+    }
+    await jobs.joinAsync({ timeout: 5000 });
+  }
+});
+
 test('a client that never acknowledges is told so, and the memory of the server is bounded', async () => {
   const { jobs, newClient } = await newShop({ unacknowledged: 3 });
   const queue = await (await newClient()).queue('jobs');
@@ -504,6 +562,64 @@ test('a client needs no codec for a struct, and one of another layout is refused
   }
   await refusesLater(client.queue('jobs', { codec: codec.any }), CodecError, 'which is struct');
   await queue.putAsync(trade); // the connection goes on
+});
+
+test('an item that a client cannot read is dropped and fails that call alone: what came with it goes back, all else goes on', async () => {
+  const text = codec.define<string>({
+    name: 'text of the spec',
+    size: (value) => value.length,
+    encode: (value, target) => target.write(value, 'latin1'),
+    decode: (source) => source.toString('latin1'),
+  });
+  const decode: typeof text.decode = (from, at, end) => {
+    const value = text.decode(from, at, end);
+    if (value.startsWith('bad')) throw new CodecError(text.name, `has no ${value}`);
+    return value;
+  };
+  for (const redeliver of [false, true]) {
+    const { jobs, till, newClient } = await newShop({ codec: text as never, redeliver });
+    const client = await newClient();
+    const queue = await client.queue<string>('jobs', { codec: { ...text, decode } });
+    await till.lockAsync();
+    const locked = (await client.mutex('till')).lockAsync();
+    await jobs.putManyAsync(['first', 'bad one', 'last', 'bad two']);
+    const error = await queue.getManyAsync(3).catch((error: Error) => error);
+    assert.instance(error, CodecError);
+    assert.match((error as Error).message, /cannot read an item of queue "jobs"$/);
+    assert.match(String((error as Error).cause), /has no bad one$/);
+    const read: string[] = [];
+    let refused = 1;
+    const refuse = (error: unknown) => {
+      assert.instance(error, CodecError);
+      refused++;
+      return [];
+    };
+    while (read.length < 2 || refused < 2) read.push(...(await queue.getManyAsync(4).catch(refuse)));
+    assert.equal([read.sort(), refused], [['first', 'last'], 2]);
+    await queue.taskDone(2);
+    await refusesLater(queue.taskDone(), RangeError);
+    await jobs.joinAsync({ timeout: 5000 });
+    till.unlock();
+    await locked;
+  }
+});
+
+test('as many items as a queue says may be in hand may be, and no more', async () => {
+  const capacities: [Parameters<typeof newShop>[0], number][] = [
+    [{ unacknowledged: 3, capacity: 8 }, 3],
+    [{ unacknowledged: 3, capacity: 8, redeliver: true }, 3],
+    [{ unacknowledged: 8, capacity: 3, redeliver: true }, 3],
+  ];
+  for (const [options, most] of capacities) {
+    const { jobs, newClient } = await newShop(options);
+    const queue = await (await newClient()).queue('jobs');
+    assert.is(queue.mostInHand, most);
+    await queue.putManyAsync(numbers(most));
+    assert.equal(await queue.getManyAsync(100), numbers(most));
+    if (options?.unacknowledged === most) await refusesLater(queue.getAsync(), RangeError, 'not acknowledged');
+    await queue.taskDone(most);
+    await jobs.joinAsync({ timeout: 5000 });
+  }
 });
 
 test('a client that has greeted may be silent for as long as it likes, and one that has not is sent away', async () => {

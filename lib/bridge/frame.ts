@@ -14,14 +14,14 @@
 import type { Socket } from 'node:net';
 
 /** Raised when a frame of the same bytes would mean something else. */
-export const VERSION = 1;
+export const VERSION = 2;
 
 /** How each client begins, and nobody else. */
 export const GREETING = 'ringfence';
 
 // From the client. HELLO: the greeting, 2 bytes of version.
 export const HELLO = 1;
-export const OPEN_QUEUE = 2; // a name; the answer: 4 bytes of number, 4 of capacity, the codec: see accord.ts
+export const OPEN_QUEUE = 2; // a name; the answer: 4 bytes each of number, capacity, most in hand; the codec: see accord.ts
 export const OPEN_MUTEX = 3; // a name; the answer: 4 bytes of number
 // The rest is about an object.
 export const PUT = 4; // a parcel: see parcel.ts

@@ -17,7 +17,8 @@ export class GuestQueue<T = unknown> {
   readonly #inbox: Inbox<T>;
   readonly #credit: Credit = { items: 0, bytes: 0 };
   readonly #client: Answers;
-  readonly #limit: number;
+  /** How many items the client may have without an acknowledgement. */
+  readonly limit: number;
   readonly #inHand = new Map<number, Taken<T>>();
   #tag: number;
 
@@ -25,7 +26,7 @@ export class GuestQueue<T = unknown> {
     this.served = served;
     this.#inbox = inbox;
     this.#client = client;
-    this.#limit = limit;
+    this.limit = limit;
     this.#tag = firstTag;
   }
 
@@ -34,10 +35,10 @@ export class GuestQueue<T = unknown> {
   }
 
   get(request: number, max: number): void {
-    const left = this.#limit - this.#inHand.size;
+    const left = this.limit - this.#inHand.size;
     if (left <= 0) {
       const error = new RangeError(
-        `${this.served.queue.title}: ${this.#limit} items were taken and not acknowledged: see taskDone`,
+        `${this.served.queue.title}: ${this.limit} items were taken and not acknowledged: see taskDone`,
       );
       this.#client.fail(request, error);
       return;

@@ -177,9 +177,11 @@ export class Guest {
     const inbox = this.#inboxes.get(served) ?? new Inbox(served, this.#answers);
     this.#inboxes.set(served, inbox);
     const object = new GuestQueue(served, inbox, this.#answers, this.#host.unacknowledged, this.#host.tag);
+    const { capacity, redelivers } = served.queue;
+    const mostInHand = redelivers ? Math.min(object.limit, capacity) : object.limit;
     const description = Buffer.from(describe(served.codec));
-    const body = Buffer.alloc(4 + description.length);
-    description.copy(body, body.writeUInt32LE(served.queue.capacity));
+    const body = Buffer.alloc(8 + description.length);
+    description.copy(body, body.writeUInt32LE(mostInHand, body.writeUInt32LE(capacity)));
     this.#answers.answer(request, { word: this.#opened(object), body });
   }
 

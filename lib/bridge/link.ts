@@ -2,7 +2,7 @@
  * Link: one connection of a client, and the requests on it that wait for their answers.
  */
 import { connect, type Socket } from 'node:net';
-import { ClosedError, RingfenceError } from '../memory/errors.ts';
+import { ClosedError, CodecError, RingfenceError } from '../memory/errors.ts';
 import {
   ANSWER,
   CANCEL,
@@ -193,7 +193,7 @@ export class Link {
       else throw new ProtocolError(`a frame of kind ${kind} is unknown`);
     } catch (error) {
       request.fail(error);
-      throw error;
+      if (!(error instanceof CodecError)) throw error; // a value that cannot be read concerns who asked for it, and nobody else
     }
   }
 

@@ -45,11 +45,17 @@ class Held implements Lease {
   readonly signal = this.lost.signal;
   revision: number;
   timer: NodeJS.Timeout | undefined;
+  expiry: NodeJS.Timeout | undefined;
   renewing: Promise<void> = Promise.resolve();
 
   constructor(revision: number) {
     this.token = revision;
     this.revision = revision;
+  }
+
+  stopTimers(): void {
+    clearTimeout(this.timer);
+    clearTimeout(this.expiry);
   }
 }
 
@@ -154,9 +160,13 @@ export class NatsMutex implements AsyncMutex {
 
   /** `since`: when the last write began that the server is known to have done. */
   #renewLater(held: Held, since: number): void {
+    held.stopTimers();
     held.timer = setTimeout(() => {
       held.renewing = this.#renew(held, since);
     }, this.ttl / 3);
+    // Whatever is still waited for then, an answer of the server that is gone, say.
+    const expire = () => this.#lose(held, new Error('the server did not answer for that long'));
+    held.expiry = setTimeout(expire, since + this.ttl - performance.now());
   }
 
   async #renew(held: Held, since: number): Promise<void> {
@@ -165,11 +175,12 @@ export class NatsMutex implements AsyncMutex {
     try {
       if (left <= 0) throw new Error('this process was stopped for longer than that');
       held.revision = await this.#bucket.update(KEY, this.#id, held.revision, Math.min(left, this.ttl / 3));
-      if (held === this.#held) this.#renewLater(held, now);
+      if (this.#holds(held)) this.#renewLater(held, now);
     } catch (cause) {
       // It may have been written without an answer, or late, by way of a new connection: then the number to be replaced is another.
-      if (left > 0 && (await this.#isOurs(held))) this.#renewLater(held, since);
-      else this.#lose(held, cause);
+      const isOurs = left > 0 && (await this.#isOurs(held));
+      if (!isOurs) this.#lose(held, cause);
+      else if (this.#holds(held)) this.#renewLater(held, since);
     }
   }
 
@@ -180,13 +191,17 @@ export class NatsMutex implements AsyncMutex {
       held.revision = entry.revision;
       return true;
     } catch {
-      return held === this.#held; // no answer again: until the ttl is over it is ours
+      return this.#holds(held); // no answer again: until the ttl is over it is ours
     }
   }
 
+  #holds(held: Held): boolean {
+    return held === this.#held && !held.signal.aborted;
+  }
+
   #lose(held: Held, cause: unknown): void {
-    if (held !== this.#held) return;
-    clearTimeout(held.timer);
+    if (!this.#holds(held)) return;
+    held.stopTimers();
     held.lost.abort(
       Object.assign(new OwnerDiedError(`${this.#title} was lost: the server had no sign of life for ${this.ttl} ms`), {
         cause,
@@ -199,15 +214,14 @@ export class NatsMutex implements AsyncMutex {
     const held = this.#held;
     if (!held) throw new NotOwnerError(`${this.#title} cannot be unlocked: it is not held here`);
     this.#held = undefined;
-    clearTimeout(held.timer);
+    held.stopTimers();
     try {
-      await held.renewing;
+      if (!held.signal.aborted) await held.renewing;
       if (held.signal.aborted) throw new Error('it was lost', { cause: held.signal.reason });
       await this.#remove(held);
     } catch (cause) {
       throw Object.assign(new NotOwnerError(`${this.#title} cannot be unlocked: it was lost meanwhile`), { cause });
     } finally {
-      clearTimeout(held.timer);
       this.#turn.leave();
     }
   }

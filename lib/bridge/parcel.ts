@@ -126,7 +126,8 @@ export function unpackItems<T>(codec: Codec<T>, from: Buffer, start: number): T[
   return items;
 }
 
-function unpackItem<T>(codec: Codec<T>, from: Buffer, at: number, end: number): T {
+/** An item that lies there. Throws ProtocolError, whose cause is what the codec says of it. */
+export function unpackItem<T>(codec: Codec<T>, from: Buffer, at: number, end: number): T {
   const bytes = codec.inline && (codec.inline.endsWith('32') ? 4 : 8);
   if (bytes !== undefined && end - at !== bytes) throw new ProtocolError(`an item of ${codec.name} has ${bytes} bytes`);
   if (bytes !== undefined || (codec as unknown) === codecs.bytes) return codec.decode(from, at, end);

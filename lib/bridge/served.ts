@@ -11,6 +11,8 @@ export interface Taken<T> {
   readonly block: number;
 }
 
+const MOST_RETURNED = 256; // together
+
 const withoutBlock = <T>(value: T): Taken<T> => ({ value, block: 0 });
 
 /**
@@ -108,17 +110,34 @@ export class ServedQueue<T = unknown> {
   async #return(): Promise<void> {
     this.#returning = new AbortController();
     const { signal } = this.#returning;
-    while (this.#back.length > 0) {
-      const item = this.#back.shift() as Taken<T>;
-      try {
-        await this.queue.putAsync(item.value, { signal });
-        this.queue.taskDone(); // it was put once more than it is to be done
-      } catch (error) {
-        if (!(error instanceof InvalidHandleError)) this.#back.unshift(item);
-        break;
-      }
+    try {
+      while (this.#returnSome()) await this.#returnOne(signal);
+    } catch (error) {
+      if (error instanceof InvalidHandleError) this.#back.length = 0;
     }
     this.#returning = undefined;
+  }
+
+  /** Puts what there is room for at once; whether some are left. */
+  #returnSome(): boolean {
+    for (let sent = 1; sent > 0 && this.#back.length > 0; ) {
+      const values = this.#back.slice(0, MOST_RETURNED).map(({ value }) => value);
+      sent = this.queue.putSome(values, 0);
+      this.#back.splice(0, sent);
+      if (sent > 0) this.queue.taskDone(sent); // they were put once more than they are to be done
+    }
+    return this.#back.length > 0;
+  }
+
+  async #returnOne(signal: AbortSignal): Promise<void> {
+    const item = this.#back.shift() as Taken<T>;
+    try {
+      await this.queue.putAsync(item.value, { signal });
+      this.queue.taskDone();
+    } catch (error) {
+      this.#back.unshift(item);
+      throw error;
+    }
   }
 }
 

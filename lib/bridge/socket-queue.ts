@@ -1,4 +1,4 @@
-import { ClosedError, requireInteger, show } from '../memory/errors.ts';
+import { ClosedError, CodecError, requireInteger, show } from '../memory/errors.ts';
 import type { AsyncWaitOptions } from '../memory/wait.ts';
 import type { Codec } from '../queue/codec.ts';
 import { agree } from './accord.ts';
@@ -7,13 +7,14 @@ import type { RemoteQueue, Task } from './faces.ts';
 import { CLOSE, DONE_WITH, GET, GIVE_BACK, JOIN, OPEN_QUEUE, ProtocolError, SIZE } from './frame.ts';
 import type { Link } from './link.ts';
 import { Outbox } from './outbox.ts';
-import { unpackItems } from './parcel.ts';
+import { placesOf, unpackItem } from './parcel.ts';
 
 /** A queue as one connection knows it. */
 interface Opened<T> {
   readonly link: Link;
   readonly object: number;
   readonly capacity: number;
+  readonly mostInHand: number;
   readonly codec: Codec<T>;
   readonly outbox: Outbox<T>;
   /** Tags of what `getAsync` took, in order, for `taskDone`. */
@@ -123,17 +124,21 @@ export class SocketQueue<T = unknown> implements RemoteQueue<T> {
     }
   }
 
-  /** The server’s `unacknowledged`, which is not known here: it is said when there are more. */
+  /** The server’s `unacknowledged`; of a queue that redelivers no more than its capacity, which what is in hand counts against. */
   get mostInHand(): number {
-    return Number.POSITIVE_INFINITY;
+    return this.#opened?.mostInHand ?? 0;
   }
 
   #get(max: number, options: AsyncWaitOptions | undefined): Promise<Taken<T>> {
     return this.#connector.within(`get from ${this.#title}`, options, (signal) =>
       this.#session.run(signal, (opened) => {
         const { link, object } = opened;
-        const taken: Taken<T> = { opened, items: [], tags: [] };
-        const read = (rest: Buffer) => receive(taken, rest);
+        const taken: Taken<T> = { opened, items: [], tags: [], unread: undefined };
+        const read = (rest: Buffer, isLast: boolean) => {
+          receive(taken, rest);
+          if (isLast && taken.unread) refuse(taken, taken.unread, this.#title);
+          return taken;
+        };
         return link.wait(link.start(GET, { object, word: max }), read, signal);
       }),
     );
@@ -208,17 +213,37 @@ interface Taken<T> {
   readonly opened: Opened<T>;
   readonly items: T[];
   readonly tags: number[];
+  /** The first of them that the codec cannot read, if there is one, and what it says. */
+  unread: { readonly tag: number; readonly cause: unknown } | undefined;
 }
 
-function receive<T>(taken: Taken<T>, rest: Buffer): Taken<T> {
+function receive<T>(taken: Taken<T>, rest: Buffer): void {
   if (rest.length < 4) throw new ProtocolError('a tag is missing');
-  let tag = rest.readUInt32LE(0);
-  for (const item of unpackItems(taken.opened.codec, rest, 4)) {
-    taken.items.push(item);
+  const { count, at } = placesOf(rest, 4);
+  const first = rest.readUInt32LE(0);
+  for (let i = 0; i < count; i++) {
+    const tag = (first + i) >>> 0;
     taken.tags.push(tag);
-    tag = (tag + 1) >>> 0;
+    try {
+      taken.items.push(unpackItem(taken.opened.codec, rest, at[2 * i] as number, at[2 * i + 1] as number));
+    } catch (error) {
+      const { cause } = error as Error;
+      if (cause === undefined) throw error;
+      taken.unread ??= { tag, cause };
+    }
   }
-  return taken;
+}
+
+/** An item that cannot be read is dropped, as by a queue of this process; those that came with it go back. Throws CodecError. */
+function refuse<T>({ opened, tags }: Taken<T>, { tag, cause }: { tag: number; cause: unknown }, title: string): never {
+  const others = tags.filter((other) => other !== tag);
+  for (const [kind, those] of [
+    [DONE_WITH, [tag]],
+    [GIVE_BACK, others],
+  ] as const) {
+    if (those.length > 0) tell(opened, kind, those).catch(() => {}); // without a connection all of it goes back
+  }
+  throw new CodecError(opened.codec.name, `cannot read an item of ${title}`, { cause });
 }
 
 /** The acknowledgement of what was taken; only the first one does something. */
@@ -233,14 +258,15 @@ function taskOf<T, V>({ opened, tags }: Taken<T>, value: V): Task<V> {
 }
 
 async function open<T>(link: Link, name: string, own: Codec<T> | undefined): Promise<Opened<T>> {
-  const { object, capacity, description } = await link.ask(OPEN_QUEUE, { body: Buffer.from(name) }, (rest) => ({
+  const { description, ...opened } = await link.ask(OPEN_QUEUE, { body: Buffer.from(name) }, (rest) => ({
     object: rest.readUInt32LE(0),
     capacity: rest.readUInt32LE(4),
-    description: rest.toString('utf8', 8),
+    mostInHand: rest.readUInt32LE(8),
+    description: rest.toString('utf8', 12),
   }));
   const codec = agree(description, own);
-  const outbox = new Outbox(link, object, codec);
-  return { link, object, capacity, codec, outbox, inHand: new Set(), tags: [], acknowledged: undefined };
+  const outbox = new Outbox(link, opened.object, codec);
+  return { link, ...opened, codec, outbox, inHand: new Set(), tags: [], acknowledged: undefined };
 }
 
 function tell<T>({ link, object }: Opened<T>, kind: number, tags: readonly number[]): Promise<void> {

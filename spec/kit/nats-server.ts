@@ -42,13 +42,13 @@ export class NatsServer {
     await ended;
   }
 
-  /** A connection that outlives a restart, until the server is stopped. */
-  async connect(): Promise<NatsConnection> {
+  /** A connection that outlives a restart, until the server is stopped; perhaps by way of another port. */
+  async connect(port: number = this.port): Promise<NatsConnection> {
     const deadline = performance.now() + 10_000;
     for (;;) {
       try {
         const connection = await connect({
-          servers: `127.0.0.1:${this.port}`,
+          servers: `127.0.0.1:${port}`,
           reconnectTimeWait: 20,
           reconnectJitter: 20,
           maxReconnectAttempts: -1,
