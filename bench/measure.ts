@@ -52,7 +52,8 @@ export async function measure(
     }
   };
   try {
-    for (const entry of entries) await attempt(entry, () => entry.rival.start(effort));
+    const outsidersFirst = entries.toSorted((a, b) => elsewhere(b) - elsewhere(a)); // after a fork all memory faults anew
+    for (const entry of outsidersFirst) await attempt(entry, () => entry.rival.start(effort));
     for (let round = 0; round < scenario.rounds; round++) {
       for (const entry of inTurn) {
         if (round >= entry.rounds) continue;
@@ -66,6 +67,8 @@ export async function measure(
     for (const { rival } of entries) await rival.stop();
   }
 }
+
+const elsewhere = ({ rival }: Entry): number => Number(rival.elsewhere ?? false);
 
 async function watched(rival: Rival, neighbours: Neighbours): Promise<number> {
   if (rival.elsewhere) return rival.round();

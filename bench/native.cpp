@@ -1,12 +1,13 @@
-// The same operations in C++, to know how far from the machine JavaScript is. Each mode prints one figure.
+// The same operations in C++, to know how far from the machine JavaScript is. Each line of the input is a mode, and is answered by a
+// line: a figure, and behind it the single measurements, if they are the question.
 //
-//   native mutex BATCH BATCHES               nanoseconds of one pthread_mutex lock + unlock, nobody else wanting it
-//   native counter THREADS MS                millions of additions a second under one pthread_mutex
-//   native ring PRODUCERS CONSUMERS MS       millions of items a second through Vyukov's ring of 1,024 slots
-//   native copy BYTES MS                     megabytes a second that memcpy copies, a piece at a time
-//   native section THREADS TURNS MS          millions a second of critical sections of so many turns of a loop
-//   native trips N PAUSE                     microseconds of a round trip through two such rings, PAUSE us after the last one; then each of N
-//   native boxes N PAUSE                     the same through two queues under a mutex, whose consumers sleep on a condition
+//   mutex BATCH BATCHES               nanoseconds of one pthread_mutex lock + unlock, nobody else wanting it
+//   counter THREADS MS                millions of additions a second under one pthread_mutex
+//   ring PRODUCERS CONSUMERS MS       millions of items a second through Vyukov's ring of 1,024 slots
+//   copy BYTES MS                     megabytes a second that memcpy copies, a piece at a time
+//   section THREADS TURNS MS          millions a second of critical sections of so many turns of a loop
+//   trips N PAUSE                     microseconds of a round trip through two such rings, PAUSE us after the last one; then each of N
+//   boxes N PAUSE                     the same through two queues under a mutex, whose consumers sleep on a condition
 //
 // Compiled when the benchmarks run: c++ -O2 -std=c++17 -pthread
 #include <algorithm>
@@ -19,9 +20,12 @@
 #include <cstring>
 #include <deque>
 #include <functional>
+#include <iostream>
+#include <iterator>
 #include <mutex>
 #include <pthread.h>
 #include <sched.h>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -251,20 +255,33 @@ template <typename Channel> static std::vector<double> trips(long n, double paus
   return single;
 }
 
-int main(int argc, char **argv) {
-  const std::string mode = argc > 1 ? argv[1] : "";
-  const auto number = [&](int at) { return argc > at ? std::atol(argv[at]) : 0; };
-  std::vector<double> figures;
-  if (mode == "mutex" && argc == 4) figures = {alone(number(2), number(3))};
-  else if (mode == "counter" && argc == 4) figures = {counter(number(2), number(3))};
-  else if (mode == "ring" && argc == 5) figures = {ring(number(2), number(3), number(4))};
-  else if (mode == "copy" && argc == 4) figures = {copy(number(2), number(3))};
-  else if (mode == "section" && argc == 5) figures = {section(number(2), number(3), number(4))};
-  else if (mode == "trips" && argc == 4) figures = trips<Spinning>(number(2), number(3));
-  else if (mode == "boxes" && argc == 4) figures = trips<Box>(number(2), number(3));
-  else {
-    std::fprintf(stderr, "usage: native mutex|counter|ring|copy|section|trips|boxes NUMBER...\n");
-    return 2;
+using Numbers = std::vector<long>;
+
+static std::vector<double> run(const std::string &mode, const Numbers &n) {
+  if (mode == "ready" && n.empty()) return {0};
+  if (mode == "mutex" && n.size() == 2) return {alone(n[0], n[1])};
+  if (mode == "counter" && n.size() == 2) return {counter(n[0], n[1])};
+  if (mode == "ring" && n.size() == 3) return {ring(n[0], n[1], n[2])};
+  if (mode == "copy" && n.size() == 2) return {copy(n[0], n[1])};
+  if (mode == "section" && n.size() == 3) return {section(n[0], n[1], n[2])};
+  if (mode == "trips" && n.size() == 2) return trips<Spinning>(n[0], n[1]);
+  if (mode == "boxes" && n.size() == 2) return trips<Box>(n[0], n[1]);
+  return {};
+}
+
+int main() {
+  for (std::string line; std::getline(std::cin, line);) {
+    std::istringstream words(line);
+    std::string mode;
+    words >> mode;
+    const Numbers numbers{std::istream_iterator<long>(words), std::istream_iterator<long>()};
+    const std::vector<double> figures = run(mode, numbers);
+    if (figures.empty()) {
+      std::fprintf(stderr, "each line must be: ready, or mutex|counter|ring|copy|section|trips|boxes NUMBER...\n");
+      return 2;
+    }
+    for (const double figure : figures) std::printf("%.3f ", figure);
+    std::printf("\n");
+    std::fflush(stdout);
   }
-  for (const double figure : figures) std::printf("%.3f ", figure);
 }

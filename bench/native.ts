@@ -42,7 +42,7 @@ function program(name: string, prepare: () => Promise<Ask>, args: Arguments): Ri
   };
 }
 
-/** A rival in C++, whose every round is a process of its own; `args` choose what `native.cpp` does. */
+/** A rival in C++, all of them in one process, since a fork between rounds would make the memory of this one fault anew; `args` choose what `native.cpp` does. */
 export function native(name: string, args: Arguments): Rival {
   return program(name, compiled, args);
 }
@@ -56,7 +56,7 @@ let binary: Promise<Ask> | undefined;
 
 /** Compiled once, whatever the number of rivals. */
 function compiled(): Promise<Ask> {
-  binary ??= compile().then((file) => async (args) => (await run(file, args, { maxBuffer: 2 ** 24 })).stdout);
+  binary ??= compile().then((file) => serving(file, []));
   return binary;
 }
 
@@ -90,30 +90,28 @@ async function compile(): Promise<string> {
 let served: Promise<Ask> | undefined;
 
 function interpreter(): Promise<Ask> {
-  served ??= interpret();
+  served ??= serving('python3', [source('native.py')]).catch((error) => {
+    throw new Unavailable(`python3 with multiprocessing is not there: ${error.message}`);
+  });
   return served;
 }
 
-/** A Python that is given a mode in a line and answers with a line; it ends when this process does. */
-async function interpret(): Promise<Ask> {
-  const child = spawn('python3', [source('native.py')], { stdio: ['pipe', 'pipe', 'ignore'] });
+/** A program that is given a mode in a line and answers with a line; it ends when this process does. */
+async function serving(command: string, args: readonly string[]): Promise<Ask> {
+  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'ignore'] });
   const lines = createInterface({ input: child.stdout });
-  const ask: Ask = async (args) => {
-    child.stdin.write(`${args.join(' ')}\n`);
+  const ask: Ask = async (mode) => {
+    child.stdin.write(`${mode.join(' ')}\n`);
     return answer(child, lines);
   };
-  try {
-    await ask(['ready']);
-  } catch (error) {
-    throw new Unavailable(`python3 with multiprocessing is not there: ${(error as Error).message}`);
-  }
+  await ask(['ready']);
   return ask;
 }
 
-type Python = ChildProcessByStdio<Writable, Readable, null>;
+type Program = ChildProcessByStdio<Writable, Readable, null>;
 
 /** The next line. While one is waited for the child keeps this process alive, and otherwise not. */
-async function answer(child: Python, lines: Interface): Promise<string> {
+async function answer(child: Program, lines: Interface): Promise<string> {
   hold(child, 'ref');
   const given = new AbortController();
   const { signal } = given;
@@ -132,7 +130,7 @@ function ended([reason]: unknown[]): never {
   throw reason instanceof Error ? reason : new Error(`it ended with exit code ${reason}`);
 }
 
-function hold(child: Python, how: 'ref' | 'unref'): void {
+function hold(child: Program, how: 'ref' | 'unref'): void {
   child[how]();
   for (const pipe of [child.stdin, child.stdout] as unknown as { ref(): void; unref(): void }[]) pipe[how]();
 }

@@ -37,7 +37,7 @@ function bytes(title: string, bytes: number, capacity: number): Scenario {
   };
   return {
     ...common,
-    name: `queue of ${title}: shared memory beats the copies that postMessage makes`,
+    name: `queue of ${title}: ${long ? 'what is lent is copied once, and all else twice' : 'shared memory beats the copies that postMessage makes'}`,
     how:
       `one producer thread sends Uint8Arrays of ${title}, one consumer thread takes them and looks at both ends of each; ` +
       'reserve and receive copy the bytes in, and read them where they lie',
