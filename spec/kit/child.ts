@@ -8,7 +8,7 @@ export interface Ended {
 }
 
 /** Runs a module's source in a process of its own, until it ends; one that hangs is killed and has no code. */
-export function child(source: string, deadline = 10_000): Promise<Ended> {
+export function child(source: string, deadline = 30_000): Promise<Ended> {
   const process_ = spawn(process.execPath, ['--input-type=module', '--eval', source], { timeout: deadline });
   let [stdout, stderr] = ['', ''];
   process_.stdout.on('data', (data) => (stdout += data));

@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { attach, type Shared, share } from '../../lib/memory/handles.ts';
 
-const DEADLINE = 20_000; // milliseconds: a hang becomes a failure
+const DEADLINE = 60_000; // milliseconds: a hang becomes a failure, also on a busy machine
 
 /** What crosses to a worker of a crew. */
 export interface Order {

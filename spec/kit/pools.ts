@@ -50,7 +50,7 @@ export function child(code: string): Promise<{ code: number; stdout: string; std
     const tasks = new URL(${JSON.stringify(tasks)});\n`;
   const program = fileURLToPath(newModule('program.mjs', imports + code));
   return new Promise((resolve) => {
-    execFile(process.execPath, [program], { timeout: 20_000 }, (error, stdout, stderr) =>
+    execFile(process.execPath, [program], { timeout: 60_000 }, (error, stdout, stderr) =>
       resolve({ code: error ? Number(error.code ?? -1) : 0, stdout, stderr }),
     );
   });

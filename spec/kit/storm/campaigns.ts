@@ -255,8 +255,8 @@ async function soon<R>(region: Region, promise: Promise<R>): Promise<R> {
 }
 
 async function within(region: Region, condition: () => boolean): Promise<void> {
-  for (const end = performance.now() + PATIENCE; !condition(); ) {
-    if (performance.now() > end) throw new Wedge('waited for the pool', region);
+  for (let turns = 0; !condition(); turns++) {
+    if (turns > PATIENCE) throw new Wedge('waited for the pool', region);
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
 }

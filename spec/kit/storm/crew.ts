@@ -7,7 +7,7 @@ import type { Order } from '../crew.ts';
 import { random } from '../random.ts';
 import { AIM, EXHAUST, EXIT, FATE, NO_FATE, POINTS, PROGRESS, THERE, THROW, WORDS } from './jobs.ts';
 
-export const PATIENCE = 20_000; // ms without any progress: wedged, also on a busy machine
+export const PATIENCE = 20_000; // turns of a millisecond without any progress: wedged, also on a busy machine
 const jobs = new URL('./jobs.js', import.meta.url).href;
 const entry = new URL('../crew-worker.js', import.meta.url);
 
@@ -224,11 +224,11 @@ export class Crew {
   }
 
   async #moves(what: string, condition: () => boolean): Promise<void> {
-    let moved = performance.now();
-    for (let before = this.progress; !condition(); ) {
+    let turns = 0;
+    for (let before = this.progress; !condition(); turns++) {
       await new Promise((resolve) => setTimeout(resolve, 1));
-      if (this.progress !== before) [before, moved] = [this.progress, performance.now()];
-      if (performance.now() - moved > PATIENCE) throw new Wedge(`waited for [${this.#roles}] ${what}`, this.#region);
+      if (this.progress !== before) [before, turns] = [this.progress, 0];
+      if (turns > PATIENCE) throw new Wedge(`waited for [${this.#roles}] ${what}`, this.#region);
     }
   }
 
