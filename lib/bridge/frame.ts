@@ -86,7 +86,9 @@ export function padded(bytes: number): number {
 
 const NOTHING = Buffer.alloc(0);
 
-/** Cuts the frames out of what a stream delivers. Holds the bytes of the frame that is under way, and no more. */
+const MOST_KEPT = 16 * 1024; // bytes, for the next frame that comes in parts
+
+/** Cuts the frames out of what a stream delivers. Holds the bytes of the frame that is under way, and hardly more. */
 export class FrameReader {
   readonly #handle: (frame: Frame) => void;
   #partial = NOTHING; // with room to grow
@@ -118,7 +120,7 @@ export class FrameReader {
   #complete(): void {
     const bytes = this.#partial.subarray(0, this.#held);
     if (this.#handleAll(bytes) === 0) return;
-    this.#partial = NOTHING;
+    if (this.#partial.length > MOST_KEPT) this.#partial = NOTHING;
     this.#held = 0;
   }
 

@@ -23,21 +23,28 @@ export interface Credit {
 }
 
 /** A parcel that is on its way into the queue. */
-interface Arrival<T> {
+class Arrival<T> {
   readonly request: number;
   readonly isEach: boolean;
   readonly credit: Credit;
   readonly bytes: number;
-  readonly count: number;
+  count = 0;
   /** Its items as they were received, until it stands in line. */
   packed: Packed | undefined;
   /** Or as values, from the one with index `from` on. */
-  items: readonly T[];
-  from: number;
+  items: readonly T[] = [];
+  from = 0;
   /** How many of them are through, */
-  done: number;
+  done = 0;
   /** and how many the client knows of. */
-  told: number;
+  told = 0;
+
+  constructor(request: number, isEach: boolean, credit: Credit, bytes: number) {
+    this.request = request;
+    this.isEach = isEach;
+    this.credit = credit;
+    this.bytes = bytes;
+  }
 }
 
 export class Inbox<T> {
@@ -52,7 +59,8 @@ export class Inbox<T> {
   }
 
   arrive(request: number, rest: Buffer, isEach: boolean, credit: Credit): void {
-    const arrival = this.#received(request, rest, isEach, credit);
+    const arrival = new Arrival<T>(request, isEach, credit, rest.length);
+    this.#receive(arrival, rest);
     this.#count(arrival);
     if (this.#line.length === 0 && this.#putNow(arrival)) return;
     this.#client.begin(request, () => this.#cancel(arrival));
@@ -61,15 +69,11 @@ export class Inbox<T> {
     if (this.#line.length === 1) void this.#pump();
   }
 
-  #received(request: number, rest: Buffer, isEach: boolean, credit: Credit): Arrival<T> {
+  #receive(arrival: Arrival<T>, rest: Buffer): void {
     const { codec, takesPacked } = this.#served;
-    const arrival = { request, isEach, credit, bytes: rest.length, done: 0, told: 0, from: 0 };
-    if (takesPacked) {
-      const packed = packedOf(rest);
-      return { ...arrival, count: packed.count, items: [], packed };
-    }
-    const items = unpackItems(codec, rest, 0);
-    return { ...arrival, count: items.length, items, packed: undefined };
+    if (takesPacked) arrival.packed = packedOf(rest);
+    else arrival.items = unpackItems(codec, rest, 0);
+    arrival.count = arrival.packed?.count ?? arrival.items.length;
   }
 
   /** What is left of it will be looked at when the bytes that were received are gone. */

@@ -25,16 +25,50 @@ const GATHERED = 'gathered';
 const LATER = 'later'; // when there is credit
 const ALONE = 'alone'; // it is too long
 
-interface Call<T> {
+class Call<T> {
   readonly values: ArrayLike<T>;
   readonly request: Request;
   /** Whether it may go together with others. */
   readonly gathers: boolean;
   /** How many of them are in the queue. */
-  done: number;
+  done = 0;
   /** The number of the request that is on its way. */
   sent: number | undefined;
-  cancelled: boolean;
+  cancelled = false;
+
+  constructor(values: ArrayLike<T>, request: Request, gathers: boolean) {
+    this.values = values;
+    this.request = request;
+    this.gathers = gathers;
+  }
+}
+
+/** A part of a call that is on its way. */
+class Piece<T> implements Request {
+  readonly call: Call<T>;
+  readonly items: number;
+  readonly bytes: number;
+  readonly #end: (piece: Piece<T>, isPut: boolean, error?: unknown) => void;
+
+  constructor(
+    call: Call<T>,
+    items: number,
+    bytes: number,
+    end: (piece: Piece<T>, isPut: boolean, error?: unknown) => void,
+  ) {
+    this.call = call;
+    this.items = items;
+    this.bytes = bytes;
+    this.#end = end;
+  }
+
+  read(): void {
+    this.#end(this, true);
+  }
+
+  fail(error: unknown): void {
+    this.#end(this, false, error);
+  }
 }
 
 const NOTHING = Buffer.alloc(0);
@@ -71,19 +105,26 @@ export class Outbox<T> {
       const gathered = this.#line.length === 0 ? this.#gather(value, resolve, reject) : LATER;
       if (gathered === GATHERED) return this.#send();
       const request = { read: () => resolve(), fail: reject };
-      this.#stand({ values: [value], request, gathers: gathered === LATER });
+      this.#stand([value], request, gathered === LATER);
+    });
+  }
+
+  /** Sends the values in turn. Rejects as `SocketQueue.putManyAsync`. */
+  putMany(values: ArrayLike<T>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.add(values, { read: () => resolve(), fail: reject });
     });
   }
 
   /** Sends the values in turn. Returns what cancels it. Throws ClosedError. */
   add(values: ArrayLike<T>, request: Request): () => void {
     if (this.#link.ended) throw this.#link.ended;
-    const call = this.#stand({ values, request, gathers: false });
+    const call = this.#stand(values, request, false);
     return () => this.#cancel(call);
   }
 
-  #stand(given: Pick<Call<T>, 'values' | 'request' | 'gathers'>): Call<T> {
-    const call = { ...given, done: 0, sent: undefined, cancelled: false };
+  #stand(values: ArrayLike<T>, request: Request, gathers: boolean): Call<T> {
+    const call = new Call(values, request, gathers);
     this.#line.push(call);
     this.#send();
     return call;
@@ -140,32 +181,28 @@ export class Outbox<T> {
   }
 
   #post(call: Call<T>, { body, items }: Parcel): void {
-    const back = this.#lend(items, body.length);
-    const end = () => {
-      call.sent = undefined;
-      back();
-    };
-    const read = () => {
-      end();
-      call.done += items;
-      if (call.done === call.values.length) call.request.read(NOTHING, true);
-      if (call.done < call.values.length && call.cancelled) this.#fail(call, { code: CANCELLED });
-      else this.#send();
-    };
-    const fail = (error: unknown) => {
-      end();
-      this.#fail(call, error);
-    };
-    call.sent = this.#link.send(PUT, { object: this.#object, body }, { read, fail });
+    const piece = new Piece(call, items, body.length, this.#end);
+    this.#lend(items, body.length);
+    call.sent = this.#link.send(PUT, { object: this.#object, body }, piece);
   }
 
-  #lend(items: number, bytes: number): () => void {
+  readonly #end = (piece: Piece<T>, isPut: boolean, error?: unknown): void => {
+    const { call, items, bytes } = piece;
+    call.sent = undefined;
+    this.#lend(-items, -bytes);
+    if (!isPut) {
+      this.#fail(call, error);
+      return;
+    }
+    call.done += items;
+    if (call.done === call.values.length) call.request.read(NOTHING, true);
+    if (call.done < call.values.length && call.cancelled) this.#fail(call, { code: CANCELLED });
+    else this.#send();
+  };
+
+  #lend(items: number, bytes: number): void {
     this.#items += items;
     this.#bytes += bytes;
-    return () => {
-      this.#items -= items;
-      this.#bytes -= bytes;
-    };
   }
 
   /** Adds an item to those that go together, if its credit allows. */
@@ -197,10 +234,11 @@ export class Outbox<T> {
     const { items } = this.#batch;
     if (items === 0) return; // the link has ended
     const { body, request } = this.#batch.take(() => {
-      back();
+      this.#lend(-items, -bytes);
       this.#send();
     });
-    const back = this.#lend(items, body.length);
+    const bytes = body.length;
+    this.#lend(items, bytes);
     try {
       this.#link.send(PUT_EACH, { object: this.#object, body }, request);
     } catch (error) {

@@ -90,8 +90,8 @@ export interface Places {
 
 const PLACES = new Uint32Array(4096);
 
-/** The places of the items of the parcel from byte `start` on. Throws ProtocolError for bytes that are none. */
-export function placesOf(from: Buffer, start: number): Places {
+/** The places of the items of the parcel from byte `start` on, counted from `base`. Throws ProtocolError for bytes that are none. */
+export function placesOf(from: Buffer, start: number, base = 0): Places {
   let at = start + COUNT;
   if (at > from.length) throw new ProtocolError('a parcel lacks its number of items');
   const count = from.readUInt32LE(start);
@@ -102,20 +102,26 @@ export function placesOf(from: Buffer, start: number): Places {
     const end = begin > from.length ? Number.NaN : begin + from.readUInt32LE(at);
     at = padded(end);
     if (!(at <= from.length)) throw new ProtocolError('a parcel ends in the middle of an item');
-    places[2 * i] = begin;
-    places[2 * i + 1] = end;
+    places[2 * i] = base + begin;
+    places[2 * i + 1] = base + end;
   }
   if (at !== from.length) throw new ProtocolError(`a parcel has ${from.length - at} bytes behind its last item`);
   return { count, at: places };
 }
 
+let received: Uint8Array = new Uint8Array(); // the memory in which the last parcel came: many of them come in one piece
+let inWords: Int32Array = new Int32Array();
+
 /** A parcel of `codec.bytes`, as it was received; good until the next one is looked at. Throws ProtocolError. */
 export function packedOf(from: Buffer): Packed {
-  const { count, at } = placesOf(from, 0);
-  const { buffer, byteOffset, length } = from;
+  const { buffer, byteOffset } = from;
+  const { count, at } = placesOf(from, 0, byteOffset);
+  if (buffer !== received.buffer) {
+    received = new Uint8Array(buffer);
+    inWords = new Int32Array(buffer, 0, buffer.byteLength >> 2);
+  }
   const isAligned = byteOffset % Int32Array.BYTES_PER_ELEMENT === 0;
-  const words = isAligned ? new Int32Array(buffer, byteOffset, length >> 2) : undefined;
-  return { count, places: at, bytes: new Uint8Array(buffer, byteOffset, length), words };
+  return { count, places: at, bytes: received, words: isAligned ? inWords : undefined };
 }
 
 /** The items of the parcel from byte `start` on. Throws ProtocolError for bytes that are none. */

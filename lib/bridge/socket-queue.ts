@@ -79,7 +79,9 @@ export class SocketQueue<T = unknown> implements RemoteQueue<T> {
   /** Puts all items in order. When it rejects, a first part of them may have been put: the error's `done` says how many. */
   async putManyAsync(values: ArrayLike<T>, options?: AsyncWaitOptions): Promise<void> {
     if (typeof values?.length !== 'number') throw new TypeError(`values must be array-like: got ${show(values)}`);
-    if (values.length > 0) return this.#put(`putMany to ${this.#title}`, values, options);
+    if (values.length === 0) return;
+    const ready = options === undefined ? this.#session.ready : undefined;
+    return ready ? ready.outbox.putMany(values) : this.#put(`putMany to ${this.#title}`, values, options);
   }
 
   #put(what: string, values: ArrayLike<T>, options: AsyncWaitOptions | undefined): Promise<void> {
