@@ -21,8 +21,10 @@ interface Taker {
   stop(): unknown;
 }
 
-/** What runs once a turn of the event loop, ours and Node's, is compiled only after some thousand turns. */
-const WARM_UPS = 5;
+/** What runs once a turn of the event loop, ours and Node's, is compiled only after some thousand turns, also in a quick run. */
+const WARM_UP_MS = 2000;
+/** Two processes run side by side or in turns as the scheduler likes, and change between that within some tens of milliseconds. */
+const SHORTEST_ROUND_MS = 150;
 
 /** A producer in a process of its own, and who takes its items here. */
 function producer(name: string, job: string, take: (folder: string) => Promise<Taker>): Rival {
@@ -37,12 +39,12 @@ function producer(name: string, job: string, take: (folder: string) => Promise<T
   return {
     name,
     async start(effort) {
-      ms = effort.roundMs;
+      ms = Math.max(SHORTEST_ROUND_MS, effort.roundMs);
       folder = mkdtempSync(join(tmpdir(), 'ringfence-bench-'));
       taker = await take(folder);
       child = fork(fileURLToPath(new URL('./bridge.jobs.js', import.meta.url)), [job, taker.where]);
       await said();
-      await run(WARM_UPS * effort.warmUpMs);
+      await run(WARM_UP_MS);
     },
     round: () => run(ms),
     async stop() {
