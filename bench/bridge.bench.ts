@@ -134,6 +134,8 @@ async function takeByClient(folder: string): Promise<Taker> {
   return { where: String(port), stop };
 }
 
+const inThousands = (rival: Rival): Rival => ({ ...rival, round: async () => (await rival.round()) * 1e3 });
+
 const common = { unit: 'k items/s', better: 'more', threads: 2, rounds: 11, compare: true } as const;
 
 /** The scenarios of queues beyond this process. */
@@ -144,7 +146,7 @@ export const bridge: readonly Scenario[] = [
     how: 'one process puts items of 64 bytes, 64 of them under way at a time; the process that serves the queue takes them',
     rivals: [
       producer('ringfence SocketQueue', 'one', takeFromSocket),
-      python('multiprocessing.Queue, Python', ({ roundMs }) => ['bytes', `${roundMs}`]),
+      inThousands(python('multiprocessing.Queue, Python', ({ roundMs }) => ['messages', '4096', '64', `${roundMs}`])),
     ],
   },
   {

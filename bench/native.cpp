@@ -4,6 +4,8 @@
 //   mutex BATCH BATCHES               nanoseconds of one pthread_mutex lock + unlock, nobody else wanting it
 //   counter THREADS MS                millions of additions a second under one pthread_mutex
 //   ring PRODUCERS CONSUMERS MS       millions of items a second through Vyukov's ring of 1,024 slots
+//   fractions MS                      the same of doubles, by one producer and one consumer
+//   messages MS                       the same of messages of 64 bytes
 //   copy BYTES MS                     megabytes a second that memcpy copies, a piece at a time
 //   section THREADS TURNS MS          millions a second of critical sections of so many turns of a loop
 //   trips N PAUSE                     microseconds of a round trip through two such rings, PAUSE us after the last one; then each of N
@@ -90,11 +92,11 @@ static double counter(long threads, long ms) {
 }
 
 // Dmitry Vyukov's bounded queue, many to many: a slot's sequence is its position while it is free, one more while it is full.
-class Ring {
+template <typename T> class Ring {
   static constexpr uint32_t CAPACITY = 1024;
   struct Slot {
     std::atomic<uint32_t> sequence;
-    int32_t value;
+    T value;
   };
   Slot slots[CAPACITY];
   alignas(128) std::atomic<uint32_t> tail{0};
@@ -105,7 +107,7 @@ public:
     for (uint32_t i = 0; i < CAPACITY; i++) slots[i].sequence = i;
   }
 
-  bool put(int32_t value) {
+  bool put(const T &value) {
     uint32_t position = tail.load(std::memory_order_relaxed);
     for (;;) {
       Slot &slot = slots[position % CAPACITY];
@@ -121,7 +123,7 @@ public:
     }
   }
 
-  bool get(int32_t &value) {
+  bool get(T &value) {
     uint32_t position = head.load(std::memory_order_relaxed);
     for (;;) {
       Slot &slot = slots[position % CAPACITY];
@@ -147,18 +149,31 @@ template <typename Attempt> static bool until(std::atomic<bool> &done, Attempt a
   return true;
 }
 
-static double ring(long producers, long consumers, long ms) {
-  Ring ring;
+// Both ends of a message carry its count.
+struct Message {
+  unsigned char bytes[64];
+};
+
+static void stamp(int32_t &item, int32_t count) { item = count; }
+static void stamp(double &item, int32_t count) { item = count; }
+static void stamp(Message &item, int32_t count) { item.bytes[0] = item.bytes[63] = static_cast<unsigned char>(count); }
+
+template <typename T> static double ring(long producers, long consumers, long ms) {
+  Ring<T> ring;
   std::atomic<long> taken{0};
   std::vector<std::function<void(std::atomic<bool> &)>> bodies;
   for (long i = 0; i < producers; i++) {
     bodies.push_back([&](std::atomic<bool> &done) {
-      for (int32_t item = 0; until(done, [&] { return ring.put(item); }) && !done; item++);
+      T item{};
+      for (int32_t count = 0; !done; count++) {
+        stamp(item, count);
+        if (!until(done, [&] { return ring.put(item); })) break;
+      }
     });
   }
   for (long i = 0; i < consumers; i++) {
     bodies.push_back([&](std::atomic<bool> &done) {
-      int32_t item = 0;
+      T item{};
       long own = 0;
       while (!done && until(done, [&] { return ring.get(item); })) own++;
       taken += own;
@@ -201,7 +216,7 @@ static double section(long threads, long turns, long ms) {
 
 // One end of a ring that never sleeps.
 struct Spinning {
-  Ring ring;
+  Ring<int32_t> ring;
   void put(int32_t item) {
     while (!ring.put(item)) sched_yield();
   }
@@ -261,7 +276,9 @@ static std::vector<double> run(const std::string &mode, const Numbers &n) {
   if (mode == "ready" && n.empty()) return {0};
   if (mode == "mutex" && n.size() == 2) return {alone(n[0], n[1])};
   if (mode == "counter" && n.size() == 2) return {counter(n[0], n[1])};
-  if (mode == "ring" && n.size() == 3) return {ring(n[0], n[1], n[2])};
+  if (mode == "ring" && n.size() == 3) return {ring<int32_t>(n[0], n[1], n[2])};
+  if (mode == "fractions" && n.size() == 1) return {ring<double>(1, 1, n[0])};
+  if (mode == "messages" && n.size() == 1) return {ring<Message>(1, 1, n[0])};
   if (mode == "copy" && n.size() == 2) return {copy(n[0], n[1])};
   if (mode == "section" && n.size() == 3) return {section(n[0], n[1], n[2])};
   if (mode == "trips" && n.size() == 2) return trips<Spinning>(n[0], n[1]);
@@ -277,7 +294,7 @@ int main() {
     const Numbers numbers{std::istream_iterator<long>(words), std::istream_iterator<long>()};
     const std::vector<double> figures = run(mode, numbers);
     if (figures.empty()) {
-      std::fprintf(stderr, "each line must be: ready, or mutex|counter|ring|copy|section|trips|boxes NUMBER...\n");
+      std::fprintf(stderr, "each line must be: ready, or mutex|counter|ring|fractions|messages|copy|section|trips|boxes NUMBER...\n");
       return 2;
     }
     for (const double figure : figures) std::printf("%.3f ", figure);

@@ -4,7 +4,10 @@ and behind it the single measurements, if they are the question.
   lock BATCH BATCHES   nanoseconds of one acquire + release, nobody else wanting it
   counter THREADS MS   millions of additions a second under one lock, by THREADS processes
   queue MS             millions of small integers a second from one process to another
-  bytes MS             thousands of messages of 64 bytes a second from one process to another
+  fractions MS         the same of fractions
+  objects MS           the same of dicts of six fields
+  messages SLOTS BYTES MS
+                       the same of so many bytes, in a queue of so many slots
   trips N PAUSE        microseconds of a round trip through two queues, PAUSE ms after the last one; then each of N
 """
 
@@ -69,12 +72,22 @@ def through(n: int, slots: int, item) -> float:
     return figure
 
 
-def queue(ms: int) -> float:
-    return through(max(8192, ms * 100), 1024, 7) / 1e6  # many times what the queue holds
+CITY = {
+    "id": 7,
+    "name": "Amsterdam",
+    "country": "NL",
+    "latitude": 52.37403,
+    "longitude": 4.88969,
+    "capital": True,
+}
 
 
-def messages(ms: int) -> float:
-    return through(max(16384, ms * 200), 4096, b"7" * 64) / 1e3
+def queue(ms: int, item=7) -> float:
+    return through(max(8192, ms * 100), 1024, item) / 1e6  # many times what the queue holds
+
+
+def messages(slots: int, length: int, ms: int) -> float:
+    return through(max(4 * slots, ms * 200), slots, b"7" * length) / 1e6
 
 
 def echo(there, back, n: int) -> None:
@@ -105,7 +118,9 @@ MODES = {
     "lock": lock,
     "counter": counter,
     "queue": queue,
-    "bytes": messages,
+    "fractions": lambda ms: queue(ms, 7.5),
+    "objects": lambda ms: queue(ms, CITY),
+    "messages": messages,
     "trips": trips,
 }
 

@@ -1,7 +1,9 @@
 import { codec, Queue, share } from '../lib/index.ts';
 import { onCrew } from './crew.ts';
-import { native } from './native.ts';
-import { CAPACITY, channel, pair } from './queues.bench.ts';
+import { native, python } from './native.ts';
+import { CAPACITY, channel, pair, ringbuf } from './queues.bench.ts';
+import { channel as multithreadingChannel } from './rivals/multithreading.ts';
+import { bytes as ringbufBytes, numbers as ringbufNumbers } from './rivals/ringbuf.ts';
 import { type Rival, reference, type Scenario } from './scenario.ts';
 
 const common = { better: 'more', threads: 2, rounds: 9, compare: true } as const;
@@ -16,6 +18,13 @@ const fractions: Scenario = {
       jobs: () => pair('put', 'get', share(new Queue({ capacity: CAPACITY, codec: codec.f64 }))),
     }),
     onCrew('postMessage', { jobs: () => channel('post', 'receive') }),
+    onCrew('postMessage, receiveMessageOnPort in a loop', { jobs: () => channel('post', 'receiveInLoop') }),
+    onCrew('ringbuf.js, which never sleeps', {
+      jobs: () => ringbuf('pushFractions', 'popFractions', ringbufNumbers(CAPACITY, Float64Array)),
+    }),
+    multithreadingChannel('multithreading channel', CAPACITY),
+    native('Vyukov ring, C++', ({ roundMs }) => ['fractions', `${roundMs}`]),
+    python('multiprocessing.Queue, Python', ({ roundMs }) => ['fractions', `${roundMs}`]),
   ],
 };
 
@@ -24,6 +33,12 @@ const fractions: Scenario = {
  * then on their memory is used again.
  */
 const SETTLE_BYTES = 80 * 2 ** 20;
+
+/** Rivals that are there for short messages only: who sends long ones has other ways in these languages. */
+const ofShort = (bytes: number): Rival[] => [
+  native('Vyukov ring, C++', ({ roundMs }) => ['messages', `${roundMs}`]),
+  python('multiprocessing.Queue, Python', ({ roundMs }) => ['messages', `${CAPACITY}`, `${bytes}`, `${roundMs}`]),
+];
 
 /** Messages of `bytes` bytes, in a queue whose blocks hold the small ones; the large ones lie behind them. */
 function bytes(title: string, bytes: number, capacity: number): Scenario {
@@ -47,6 +62,12 @@ function bytes(title: string, bytes: number, capacity: number): Scenario {
       onQueue('ringfence Queue', 'putBytes', 'getBytes'),
       ...(long ? [onQueue('ringfence reserve, receive', 'lendBytes', 'receiveLent')] : []),
       scaled(onCrew('postMessage', { jobs: () => channel('postBytes', 'receiveBytes', { bytes }), settle })),
+      scaled(
+        onCrew('ringbuf.js, which never sleeps', {
+          jobs: () => ringbuf('pushBytes', 'popBytes', { memory: ringbufBytes(capacity * bytes), bytes }),
+        }),
+      ),
+      ...(bytes === 64 ? ofShort(bytes).map(scaled) : []),
       ...(long ? [reference(native('memcpy, C++', ({ roundMs }) => ['copy', `${bytes}`, `${roundMs}`]))] : []),
     ],
   };

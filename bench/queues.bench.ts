@@ -4,9 +4,9 @@ import { AtomicsRing } from './atomics.ts';
 import { type Job, onCrew } from './crew.ts';
 import { LockedQueue } from './locked.ts';
 import { native, python } from './native.ts';
-import { type City, MANY } from './queues.jobs.ts';
+import { type City, city, MANY } from './queues.jobs.ts';
 import { channel as multithreadingChannel } from './rivals/multithreading.ts';
-import { numbers as ringbufNumbers } from './rivals/ringbuf.ts';
+import { bytes as ringbufBytes, numbers as ringbufNumbers } from './rivals/ringbuf.ts';
 import type { Scenario } from './scenario.ts';
 
 /** Slots of every ring. */
@@ -31,7 +31,7 @@ export function channel(producer: string, consumer: string, more?: object): Job[
 }
 
 /** One producer thread and one consumer thread on a ring of ringbuf.js. */
-const ringbuf = (producer: string, consumer: string, data: unknown): Job[] =>
+export const ringbuf = (producer: string, consumer: string, data: unknown): Job[] =>
   pair(producer, consumer, data).map((job) => ({ ...job, module: new URL('./rivals/ringbuf.js', module).href }));
 
 const numbers = () => share(new Queue({ capacity: CAPACITY, codec: codec.i32 }));
@@ -87,6 +87,8 @@ const batches: Scenario = {
   ],
 };
 
+const JSON_BYTES = 128; // of an object and its length, so that a ring of them holds as many
+
 const objects: Scenario = {
   ...oneToOne,
   name: 'queue of objects: encoding into shared blocks beats structured clone',
@@ -97,6 +99,14 @@ const objects: Scenario = {
       jobs: () => pair('putObjects', 'getObjects', share(new Queue<City>({ capacity: CAPACITY }))),
     }),
     onCrew('postMessage', { jobs: () => channel('postObjects', 'receiveObjects') }),
+    onCrew('postMessage, receiveMessageOnPort in a loop', {
+      jobs: () => channel('postObjects', 'receiveObjectsInLoop'),
+    }),
+    onCrew('JSON through ringbuf.js, which never sleeps', {
+      jobs: () => ringbuf('pushJson', 'popJson', ringbufBytes(CAPACITY * JSON_BYTES)),
+    }),
+    multithreadingChannel('multithreading channel', CAPACITY, city(0)),
+    python('multiprocessing.Queue of dicts, Python', ({ roundMs }) => ['objects', `${roundMs}`]),
   ],
 };
 

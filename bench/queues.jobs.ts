@@ -183,13 +183,13 @@ interface Bytes<T> {
   readonly queue: T;
 }
 
-function stamp(message: Uint8Array, count: number): Uint8Array {
+export function stamp(message: Uint8Array, count: number): Uint8Array {
   message[0] = count;
   message[message.length - 1] = count;
   return message;
 }
 
-function checkStamp(message: Uint8Array, count: number, bytes: number): void {
+export function checkStamp(message: Uint8Array, count: number, bytes: number): void {
   check(message.length, bytes);
   check(message[0], count & 255);
   check(message[bytes - 1], count & 255);
@@ -273,7 +273,7 @@ export interface City {
   readonly capital: boolean;
 }
 
-function city(id: number): City {
+export function city(id: number): City {
   return { id, name: 'Amsterdam', country: 'NL', latitude: 52.37403, longitude: 4.88969, capital: true };
 }
 
@@ -354,11 +354,20 @@ export function receiveObjects(port: MessagePort): Body {
     });
 }
 
-export function receiveInLoop(port: MessagePort): Body {
-  return (n) => {
-    for (let i = 0; i < n; ) {
-      const received = receiveMessageOnPort(port);
-      if (received) check(received.message, i++);
-    }
-  };
+/** Takes the messages of one round without the event loop, spinning while there are none. */
+function drainInLoop<T>(port: MessagePort, n: number, take: (message: T, count: number) => void): void {
+  for (let i = 0; i < n; ) {
+    const received = receiveMessageOnPort(port);
+    if (received) take(received.message, i++);
+  }
 }
+
+export const receiveInLoop =
+  (port: MessagePort): Body =>
+  (n) =>
+    drainInLoop<number>(port, n, check);
+
+export const receiveObjectsInLoop =
+  (port: MessagePort): Body =>
+  (n) =>
+    drainInLoop<City>(port, n, ({ id }, count) => check(id, count));
