@@ -1,5 +1,5 @@
-"""What Python's multiprocessing does with the same questions. Each line of the input is a mode, and is answered by a line: a figure,
-and behind it the single measurements, if they are the question.
+"""What Python's multiprocessing does with the same questions. Each line of the input is a mode and what belongs to it, with tabs
+between, and is answered by a line: a figure, and behind it the single measurements, if they are the question.
 
   lock BATCH BATCHES   nanoseconds of one acquire + release, nobody else wanting it
   counter THREADS MS   millions of additions a second under one lock, by THREADS processes
@@ -8,11 +8,14 @@ and behind it the single measurements, if they are the question.
   objects MS           the same of dicts of six fields
   messages SLOTS BYTES MS
                        the same of so many bytes, in a queue of so many slots
+  tree FOLDER N        megabytes of files a second whose SHA-256 N processes make, in the order of their names
   trips N PAUSE        microseconds of a round trip through two queues, PAUSE ms after the last one; then each of N
 """
 
+import hashlib
 import multiprocessing
 import multiprocessing.synchronize  # fails where the system has no semaphores
+import os
 import sys
 import time
 
@@ -90,6 +93,30 @@ def messages(slots: int, length: int, ms: int) -> float:
     return through(max(4 * slots, ms * 200), slots, b"7" * length) / 1e6
 
 
+def files(folder: str):
+    with os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            if entry.is_dir():
+                yield from files(entry.path)
+            elif entry.is_file():
+                yield entry.path
+
+
+def checksum(path: str):
+    with open(path, "rb") as file:
+        content = file.read()
+    return path, len(content), hashlib.sha256(content).hexdigest()
+
+
+def tree(folder: str, processes: int) -> float:
+    with multiprocessing.Pool(processes) as pool:
+        sums = pool.imap(checksum, files(folder), chunksize=16)
+        next(sums)
+        start = time.perf_counter()
+        total = sum(length for _, length, _ in sums)
+        return total / (time.perf_counter() - start) / 1e6
+
+
 def echo(there, back, n: int) -> None:
     for _ in range(n):
         back.put(there.get())
@@ -121,10 +148,20 @@ MODES = {
     "fractions": lambda ms: queue(ms, 7.5),
     "objects": lambda ms: queue(ms, CITY),
     "messages": messages,
+    "tree": tree,
     "trips": trips,
 }
 
+def argument(text: str):
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text
+
+
 if __name__ == "__main__":
     for line in sys.stdin:
-        mode, *numbers = line.split()
-        print(MODES[mode](*[float(each) if "." in each else int(each) for each in numbers]), flush=True)
+        mode, *arguments = line.rstrip("\n").split("\t")
+        print(MODES[mode](*map(argument, arguments)), flush=True)

@@ -101,7 +101,7 @@ async function serving(command: string, args: readonly string[]): Promise<Ask> {
   const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'ignore'] });
   const lines = createInterface({ input: child.stdout });
   const ask: Ask = async (mode) => {
-    child.stdin.write(`${mode.join(' ')}\n`);
+    child.stdin.write(`${mode.join('\t')}\n`);
     return answer(child, lines);
   };
   await ask(['ready']);

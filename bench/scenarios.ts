@@ -5,6 +5,7 @@ import { memory } from './memory.bench.ts';
 import { payloads } from './payloads.bench.ts';
 import { pipelines } from './pipelines.bench.ts';
 import { primitives } from './primitives.bench.ts';
+import { programs } from './programs.bench.ts';
 import { queues } from './queues.bench.ts';
 import type { Scenario } from './scenario.ts';
 import { startups } from './startup.bench.ts';
@@ -24,4 +25,5 @@ export const scenarios: readonly Scenario[] = [
   ...memory,
   ...bridge,
   ...pipelines,
+  ...programs,
 ];

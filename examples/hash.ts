@@ -1,6 +1,6 @@
 // The checksums of a directory tree, in several threads, and printed in the order of the names.
 import { createHash } from 'node:crypto';
-import { opendir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { dirname, join, relative } from 'node:path';
@@ -34,8 +34,7 @@ process.exitCode = same ? 0 : 1;
 
 /** The files of a tree, by name, as they are found. */
 async function* files(folder: string): AsyncGenerator<string> {
-  const entries = [];
-  for await (const entry of await opendir(folder)) entries.push(entry);
+  const entries = await readdir(folder, { withFileTypes: true });
   entries.sort((a, b) => (a.name < b.name ? -1 : 1));
   for (const entry of entries) {
     const path = join(folder, entry.name);
