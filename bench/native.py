@@ -8,7 +8,8 @@ between, and is answered by a line: a figure, and behind it the single measureme
   objects MS           the same of dicts of six fields
   messages SLOTS BYTES MS
                        the same of so many bytes, in a queue of so many slots
-  tree FOLDER N        megabytes of files a second whose SHA-256 N processes make, in the order of their names
+  tree FOLDER WARM PASSES N
+                       megabytes of files a second whose SHA-256 N processes make, in the order of their names, behind the first passes
   trips N PAUSE        microseconds of a round trip through two queues, PAUSE ms after the last one; then each of N
 """
 
@@ -102,16 +103,26 @@ def files(folder: str):
                 yield entry.path
 
 
+PIECE = memoryview(bytearray(2**16))
+
+
 def checksum(path: str):
-    with open(path, "rb") as file:
-        content = file.read()
-    return path, len(content), hashlib.sha256(content).hexdigest()
+    digest = hashlib.sha256()
+    length = 0
+    with open(path, "rb", buffering=0) as file:
+        while read := file.readinto(PIECE):
+            digest.update(PIECE[:read])
+            length += read
+    return path, length, digest.hexdigest()
 
 
-def tree(folder: str, processes: int) -> float:
+def tree(folder: str, warm: int, passes: int, processes: int) -> float:
+    first = warm * sum(1 for _ in files(folder))
+    paths = (path for _ in range(passes) for path in files(folder))
     with multiprocessing.Pool(processes) as pool:
-        sums = pool.imap(checksum, files(folder), chunksize=16)
-        next(sums)
+        sums = pool.imap(checksum, paths, chunksize=16)
+        for _ in range(first):
+            next(sums)
         start = time.perf_counter()
         total = sum(length for _, length, _ in sums)
         return total / (time.perf_counter() - start) / 1e6

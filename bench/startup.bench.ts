@@ -40,19 +40,23 @@ const pool = (name: string): Rival =>
     (opened) => opened?.close(),
   );
 
-const EMPTY = new URL(
-  `data:text/javascript,${encodeURIComponent("import('node:worker_threads').then(({ parentPort }) => parentPort.postMessage(0))")}`,
-);
+/** Two threads that import `modules` and say so. */
+function bare(name: string, ...modules: readonly string[]): Rival {
+  const imports = ['node:worker_threads', ...modules].map((module) => `import(${JSON.stringify(module)})`);
+  const source = `Promise.all([${imports}]).then(([{ parentPort }]) => parentPort.postMessage(0))`;
+  const entry = new URL(`data:text/javascript,${encodeURIComponent(source)}`);
+  return opening(
+    name,
+    async () => {
+      const workers = [1, 2].map(() => new Worker(entry));
+      await Promise.all(workers.map((worker) => once(worker, 'message')));
+      return workers;
+    },
+    (workers) => Promise.all(workers.map((worker) => worker.terminate())),
+  );
+}
 
-const bare: Rival = opening(
-  'two bare Workers',
-  async () => {
-    const workers = [1, 2].map(() => new Worker(EMPTY));
-    await Promise.all(workers.map((worker) => once(worker, 'message')));
-    return workers;
-  },
-  (workers) => Promise.all(workers.map((worker) => worker.terminate())),
-);
+const LIBRARY = new URL('../lib/index.js', import.meta.url).href;
 
 /** The scenarios of starting. */
 export const startups: readonly Scenario[] = [
@@ -67,7 +71,8 @@ export const startups: readonly Scenario[] = [
       ...Object.keys(pools)
         .filter((name) => !/64 tasks|fastq/.test(name))
         .map(pool),
-      reference(bare),
+      reference(bare('two bare Workers')),
+      reference(bare('two Workers that import the library', LIBRARY)),
     ],
   },
   {
