@@ -12,7 +12,7 @@ export const ancestors: readonly number[] = (getEnvironmentData(KEY) as number[]
 
 if (!isMainThread) setEnvironmentData(KEY, [threadId, ...ancestors].slice(0, ANCESTORS));
 
-/** The part of a thread's record that says so. */
+/** The part of a thread's record that says so, by their claims. */
 export function ancestorsIn(i32: Int32Array, record: number): Int32Array {
   const at = (record + THREAD_ANCESTORS) >> 2;
   return i32.subarray(at, at + ANCESTORS);

@@ -291,7 +291,7 @@ export class Region {
    */
   threadExited(thread: number, failed = false): Repairs | undefined {
     const repairs = this.#bury(thread, failed);
-    if (thread !== threadId) for (const worker of endedWith(this.#ward(), thread)) this.threadExited(worker);
+    if (thread !== threadId) for (const claim of endedWith(this.#ward(), thread + 1)) this.threadExited(claim - 1);
     return repairs;
   }
 

@@ -75,12 +75,15 @@ export function bury(ward: Ward, slot: number, claim: number): Repairs | undefin
   return repairs;
 }
 
-/** The threads that ended with `thread`, which is gone: its workers, and theirs. Of each that nobody has begun to bury. */
-export function endedWith(ward: Ward, thread: number): number[] {
+/**
+ * The claims of those that ended with the thread whose claim was `claim`, which is gone: its workers, and theirs. Of each that
+ * nobody has begun to bury.
+ */
+export function endedWith(ward: Ward, claim: number): number[] {
   const { kernel, i32, recordOf } = ward;
   const records = slotsOf(ward).map(recordOf);
-  const threads = records.filter((record) => ancestorsIn(i32, record).includes(thread)).map(kernel.threadClaim);
-  return threads.map((claim) => claim - 1).filter((other) => other >= 0);
+  const theirs = records.filter((record) => ancestorsIn(i32, record).includes(claim));
+  return theirs.map((record) => kernel.threadClaim(record)).filter((other) => other > 0);
 }
 
 const slotsOf = ({ i32 }: Ward): number[] => Array.from({ length: i32[REGION_THREADS >> 2] ?? 0 }, (_, slot) => slot);

@@ -56,7 +56,7 @@ export class ThreadTable {
       const record = this.recordOf(slot);
       if (!this.#kernel.threadJoin(record, threadId + 1)) continue;
       writeName(this.#buffer, record + THREAD_NAME, nameOfThread());
-      ancestorsIn(this.#i32, record).set(ancestors);
+      ancestorsIn(this.#i32, record).set(ancestors.map((thread) => thread + 1));
       return slot;
     }
     throw new TooManyThreadsError(this.slots);

@@ -45,9 +45,10 @@ const piping = new URL('./piping.js', import.meta.url);
 const queue = (options: object = {}): Queue => new Queue({ capacity: 2, name: 'orders', ...options });
 const frames = (): Queue<Uint8Array> => new Queue<Uint8Array>({ capacity: 2, name: 'orders', codec: codec.bytes });
 const structs = (): Queue<{ x: number }> => new Queue({ capacity: 2, codec: codec.struct({ x: 'u8' }) });
-const point = (): Codec<[number, number]> =>
+/** A name is taken once in a process, in which there are other rows. */
+const point = (name: string): Codec<[number, number]> =>
   codec.define<[number, number]>({
-    name: 'point',
+    name,
     size: () => 8,
     encode: ([x, y], target) => target.writeInt32LE(y, target.writeInt32LE(x, 0)),
     decode: (source) => [source.readInt32LE(0), source.readInt32LE(4)],
@@ -697,9 +698,9 @@ const others: Record<string, Misuse> = {
     message: /^codec struct carries whole numbers from 0 to 255 \(-0 is not one\) in field x, not 256$/,
   },
   'a definition of a codec whose name is taken': {
-    run: () => [point(), point()],
+    run: () => [point('twice'), point('twice')],
     error: 'TypeError',
-    message: /^definition\.name must be one that is not taken: got "point"$/,
+    message: /^definition\.name must be one that is not taken: got "twice"$/,
   },
   'a definition of a codec without decode': {
     run: () => codec.define(wrong({ name: 'half', size: () => 1, encode: () => 1 })),
@@ -713,16 +714,16 @@ const others: Record<string, Misuse> = {
     message: /^codec over must write from 0 to 2 bytes, its size, and return how many: got 3$/,
   },
   'a codec that throws': {
-    run: () => queue({ codec: point() }).put(5),
+    run: () => queue({ codec: point('point') }).put(5),
     error: 'CodecError',
     code: 'ERR_CODEC',
     message: /^codec point cannot encode the value: /,
   },
   'a codec that the other thread does not define': {
-    run: () => run(locking, 'visit', queue({ codec: point() })),
+    run: () => run(locking, 'visit', queue({ codec: point('unheard-of') })),
     error: 'CodecError',
     code: 'ERR_CODEC',
-    message: /codec point is not defined in this thread: import the module that calls codec\.define/,
+    message: /codec unheard-of is not defined in this thread: import the module that calls codec\.define/,
   },
   'select of nothing': {
     run: () => select([]),
@@ -964,16 +965,18 @@ export const misuses: ReadonlyMap<string, Misuse> = new Map<string, Misuse>([
   ...Object.entries(others),
 ]);
 
-/** The child: one row of the table, in a process of its own that must end by itself. */
-async function main(name: string): Promise<void> {
-  let outcome: Outcome = { error: 'none', message: 'nothing was thrown' };
-  try {
-    await misuses.get(name)?.run();
-  } catch (thrown) {
-    const { code, message } = thrown as RingfenceError;
-    outcome = { error: (thrown as Error).constructor.name, code, message };
+/** The child: rows of the table, one after another, in a process that must end by itself; a line for each. */
+async function main(names: readonly string[]): Promise<void> {
+  for (const name of names) {
+    let outcome: Outcome = { error: 'none', message: 'nothing was thrown' };
+    try {
+      await misuses.get(name)?.run();
+    } catch (thrown) {
+      const { code, message } = thrown as RingfenceError;
+      outcome = { error: (thrown as Error).constructor.name, code, message };
+    }
+    console.log(JSON.stringify(outcome));
   }
-  console.log(JSON.stringify(outcome));
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await main(process.argv[2] ?? '');
+if (process.argv[1] === fileURLToPath(import.meta.url)) await main(process.argv.slice(2));

@@ -33,6 +33,7 @@ const OBJECTS_AT = REGION_BYTES + THREADS * THREAD_BYTES;
 export const SHARED = 0; // each access is a step
 export const CONSTANT = 1; // nobody writes it any more
 export const PRIVATE = 2; // + slot: only that thread touches it
+export const UNWATCHED = 255; // counters: several change it, and nobody looks
 
 /** A part of the memory with a name. */
 export interface Field {
@@ -65,22 +66,24 @@ export class Ground {
     }
   }
 
-  /** The region has so many slots, and only the thread in slot `repairer` writes the claims on them and counts the dead. */
-  slots(count: number, repairer: number): void {
+  /** The region has so many slots, and only the threads in the slots `supervisors` write the claims on them and count the dead. */
+  slots(count: number, supervisors: readonly number[]): void {
     this.set(REGION_THREADS, count);
-    this.private(REGION_DEATHS, REGION_BYTES - REGION_DEATHS, repairer);
+    this.#unwatched(REGION_DEATHS, REGION_BYTES - REGION_DEATHS);
+    const [first = 0, ...others] = supervisors;
     for (let slot = 0; slot < THREADS; slot++) {
       for (const at of [THREAD_CLAIM, THREAD_GENERATION])
-        this.roles[(this.record(slot) + at) >> 2] = PRIVATE + repairer;
+        this.roles[(this.record(slot) + at) >> 2] = others.length > 0 ? SHARED : PRIVATE + first;
     }
   }
 
   /** Nobody looks at what the threads publish of their waits. */
-  withoutWaits(repairer: number): void {
-    for (let slot = 0; slot < THREADS; slot++) {
-      const at = this.record(slot) + THREAD_WAIT_TICKET;
-      this.roles.fill(PRIVATE + repairer, at >> 2, (at + 8) >> 2);
-    }
+  withoutWaits(): void {
+    for (let slot = 0; slot < THREADS; slot++) this.#unwatched(this.record(slot) + THREAD_WAIT_TICKET, 8);
+  }
+
+  #unwatched(at: number, bytes: number): void {
+    this.roles.fill(UNWATCHED, at >> 2, (at + bytes) >> 2);
   }
 
   record(slot: number): number {

@@ -6,7 +6,7 @@
  */
 import { PARKED, THREAD_PARK } from '../../../lib/kernel/layout.ts';
 import type { Clocks } from './clocks.ts';
-import { CONSTANT, Ground, PRIVATE, SHARED, THREADS } from './ground.ts';
+import { CONSTANT, Ground, PRIVATE, SHARED, THREADS, UNWATCHED } from './ground.ts';
 import { Hash } from './hash.ts';
 import type { Instrumented } from './instrument.ts';
 import { accessOf, isRace, raceOf } from './races.ts';
@@ -16,6 +16,7 @@ import {
   ASLEEP,
   CHANGED,
   DEAD,
+  ENDED,
   FULFILLED,
   LATE,
   NONE,
@@ -32,8 +33,12 @@ import {
 /** What the threads of a scenario do, and what must hold. None of it may hold state of its own: see `note`. */
 export interface Cast {
   readonly programs: readonly (() => Program)[];
-  /** What runs after a kill, as one more thread in a slot of its own. */
-  readonly repair?: (dead: VirtualThread) => Program;
+  /** What a supervisor runs after a kill, as one more thread in a slot of its own: for one death after the other, */
+  readonly repair?: (dead: VirtualThread, supervisor: VirtualThread) => Program;
+  /** in the first of these slots that is free. Whose supervisor died is repaired by the next. */
+  readonly supervisors?: readonly number[];
+  /** Who may die: the slots of the programs, if not these. */
+  readonly mortals?: readonly number[];
   /** Looked at whenever the memory has changed; throws Failure. */
   readonly invariant?: () => void;
   /** Looked at when no thread can go on; throws Failure. */
@@ -60,7 +65,8 @@ export interface Checkpoint {
   steps: number;
   kills: number;
   timeouts: number;
-  dead: VirtualThread | undefined;
+  died: readonly VirtualThread[];
+  repairs: number;
 }
 
 const LONG_CALL = 150; // steps of one call of the kernel, after which it counts as spinning
@@ -82,14 +88,18 @@ export class Machine {
   readonly benign: Set<string> = new Set();
   kills = 0;
   timeouts = 0;
-  /** The thread that died in this run. */
-  dead: VirtualThread | undefined;
+  /** The threads that died in this run, one after another. */
+  died: readonly VirtualThread[] = [];
+  /** For how many of them a repair has begun. */
+  repairs = 0;
   /** What happened, if somebody wants to read it. */
   trace: string[] | undefined;
   /** Looks for races between accesses that are no neighbours; only for runs that never go back. */
   clocks: Clocks | undefined;
   readonly #scenario: Scenario;
   readonly #cast: Cast;
+  readonly #mortals: readonly number[];
+  readonly #supervisors: readonly VirtualThread[];
   readonly #start: Int32Array;
   readonly #old = new Int32Array(128);
   readonly #key = new Hash();
@@ -104,7 +114,15 @@ export class Machine {
       this.threads.push(new VirtualThread(this.ground, instrumented, slot, isStep, mutant));
     }
     this.#cast = scenario.setup(this);
+    const { programs, mortals = programs.map((_, slot) => slot), supervisors = [REPAIRER] } = this.#cast;
+    this.#mortals = mortals;
+    this.#supervisors = supervisors.map((slot) => this.threads[slot] as VirtualThread);
     this.#start = this.ground.save();
+  }
+
+  /** The thread that died first. */
+  get dead(): VirtualThread | undefined {
+    return this.died[0];
   }
 
   /** Calls the kernel while no thread runs: all its accesses at once. */
@@ -124,7 +142,8 @@ export class Machine {
     this.schedule.length = 0;
     this.clocks?.reset();
     this.#changed = true;
-    this.dead = undefined;
+    this.died = [];
+    this.repairs = 0;
     this.kills = this.#scenario.kills ?? 0;
     this.timeouts = this.#scenario.timeouts ?? 0;
     for (const thread of this.threads) thread.rest();
@@ -161,6 +180,7 @@ export class Machine {
 
   #addKills(options: number[]): void {
     for (const { slot, state, access, isGuarded } of this.threads) {
+      if (!this.#mortals.includes(slot)) continue;
       const isBetween = access.act !== 'none' && !isGuarded && this.#scenario.diesAtGuards;
       if (state === ASLEEP || (state === READY && !isBetween)) options.push(KILL + slot);
     }
@@ -188,25 +208,34 @@ export class Machine {
     } else if (thread.access.act !== 'none') this.#makeAccess(thread);
     else this.#makeStep(thread);
     this.#checkRaces(thread);
+    if (this.repairs < this.died.length) this.#callSupervisors();
   }
 
   #kill(thread: VirtualThread): void {
     this.#tell(thread, 'is killed');
     this.kills--;
-    this.dead = thread;
+    this.died = [...this.died, thread];
     thread.state = DEAD;
     thread.forget();
+  }
+
+  /** Those that are free begin to repair what died. */
+  #callSupervisors(): void {
     const { repair } = this.#cast;
-    if (!repair) return;
-    const repairer = this.threads[REPAIRER] as VirtualThread;
-    this.clocks?.follow(repairer, thread);
-    this.#begin(repairer, () => repair(thread));
+    for (const supervisor of this.#supervisors) {
+      const dead = this.died[this.repairs];
+      if (!repair || !dead || supervisor.state !== ENDED) continue;
+      this.repairs++;
+      this.clocks?.follow(supervisor, dead);
+      this.#begin(supervisor, () => repair(dead, supervisor));
+    }
   }
 
   /** Whether this access is a step; throws when the thread has no right to it. */
   #isShared({ slot, access: { act, address } }: VirtualThread): boolean {
     const role = this.ground.roles[address >> 2] as number;
     if (role === SHARED) return true;
+    if (role === UNWATCHED) return false;
     if (role === CONSTANT && act !== 'load') throw new Failure(`thread ${slot} writes what is constant, at ${address}`);
     if (role >= PRIVATE && role !== PRIVATE + slot) {
       throw new Failure(`thread ${slot} touches ${address}, which is thread ${role - PRIVATE}'s`);
@@ -341,7 +370,7 @@ export class Machine {
       memory: this.ground.save(),
       contents: new Hash(),
       threads: this.threads.slice(0, SOLOIST).map(newSaved),
-      ...{ steps: 0, kills: 0, timeouts: 0, dead: undefined },
+      ...{ steps: 0, kills: 0, timeouts: 0, died: [], repairs: 0 },
     };
     if (into) this.ground.save(into.memory);
     saved.contents.copy(this.contents);
@@ -351,7 +380,8 @@ export class Machine {
     saved.steps = this.schedule.length;
     saved.kills = this.kills;
     saved.timeouts = this.timeouts;
-    saved.dead = this.dead;
+    saved.died = this.died;
+    saved.repairs = this.repairs;
     return saved;
   }
 
@@ -364,7 +394,8 @@ export class Machine {
     this.schedule.length = saved.steps;
     this.kills = saved.kills;
     this.timeouts = saved.timeouts;
-    this.dead = saved.dead;
+    this.died = saved.died;
+    this.repairs = saved.repairs;
     this.#changed = false;
   }
 
@@ -374,6 +405,9 @@ export class Machine {
     hash.copy(this.contents);
     hash.add(this.timeouts);
     hash.add(beside);
+    if (this.died.length > 1 && this.#supervisors.some(({ state }) => state !== ENDED)) {
+      for (const { slot } of this.died) hash.add(slot); // in the order of their repair
+    }
     for (const { state, seen, listening } of this.threads) {
       hash.add(state + 8 * listening);
       hash.add(seen.low);

@@ -1,5 +1,6 @@
 /** The changes that the explorer must notice, and those that nobody can notice. */
-import { at, type Mutant } from './mutate.ts';
+import type * as supervisor from '../../../lib/memory/supervisor.ts';
+import { at, changed, type Mutant } from './mutate.ts';
 import type { Protocol } from './programs.ts';
 import { equivalentSyncMutants, syncMutants, syncProtocols } from './sync-mutants.ts';
 
@@ -351,7 +352,30 @@ export const protocols: readonly { readonly name: string; readonly by: string; r
   { name: 'the repair wakes the wait sets only', by: 'death of one of two', protocol: { repairSets: true } },
   { name: 'the repair trusts the park word', by: 'death of one of two', protocol: { repairParked: true } },
   ...syncProtocols,
+  await burial(
+    'a burial that was cut off is not done again',
+    'deaths: a mutex of two',
+    'return slotsOf(ward).filter(',
+    'return [].filter(',
+  ),
+  await burial('a burial ends before it has woken anybody', 'deaths: a mutex of two', 'wakeEverybody(ward);', ''),
+  await burial(
+    'a burial takes no messages back',
+    'deaths: with blocks, two, repaired in turn',
+    'count(buryMessages(ward, slot));',
+    '',
+  ),
 ];
+
+async function burial(
+  name: string,
+  by: string,
+  from: string,
+  to: string,
+): Promise<{ name: string; by: string; protocol: Protocol }> {
+  const { bury } = await changed<typeof supervisor>('memory/supervisor', from, to);
+  return { name, by, protocol: { classes: { bury } } };
+}
 
 export const equivalentProtocols: readonly {
   readonly name: string;

@@ -1,5 +1,6 @@
 /** What is explored of Broadcast, Pipe, and queues that redeliver, and how far. */
 import { type BroadcastAct, broadcastScenario } from './broadcast-scenarios.ts';
+import { DEATHS } from './deaths.ts';
 import type { Scenario } from './machine.ts';
 import { type PipeAct, pipeScenario } from './pipe-scenarios.ts';
 import { type Plans, plan } from './plans.ts';
@@ -143,6 +144,9 @@ export function queuePlansUnder(protocol: Protocol): Plans {
         ),
         0,
         1,
+      ),
+      ...DEATHS.map((deaths) =>
+        plan(redelivery(`two deaths, ${deaths}`, { items: 1, ...SIGN, deaths }, ['work'], ['work']), 0, 1),
       ),
       plan(broadcast('death of one of two', { ...one, ...SIGN, ...once }, twice, ['get', 'get']), 0, 2),
       plan(

@@ -22,6 +22,7 @@ import { codec } from '../../../lib/queue/codec.ts';
 import { knownAs } from '../../../lib/queue/known.ts';
 import type { Queue } from '../../../lib/queue/queue.ts';
 import type { Held } from '../../../lib/queue/redelivery.ts';
+import { type Deaths, partsOf } from './deaths.ts';
 import { THREADS } from './ground.ts';
 import { type Cast, Failure, type Machine, type Scenario } from './machine.ts';
 import type { Protocol } from './programs.ts';
@@ -51,21 +52,26 @@ interface RedeliveryScenario {
   readonly returned?: number;
   readonly position?: number;
   readonly kills?: number;
+  /** Who may die, and who repairs, if there are two deaths. */
+  readonly deaths?: Deaths;
   readonly protocol?: Protocol;
 }
 
 export function redeliveryScenario(name: string, options: RedeliveryScenario): Scenario {
-  return { name, kills: options.kills ?? 0, setup: (machine) => castOf(machine, options) };
+  return { name, kills: options.deaths ? 2 : (options.kills ?? 0), setup: (machine) => castOf(machine, options) };
 }
 
-function castOf(machine: Machine, { acts, items, returned = 0, position = 0, protocol }: RedeliveryScenario): Cast {
+function castOf(machine: Machine, options: RedeliveryScenario): Cast {
+  const { acts, items, returned = 0, position = 0, protocol, deaths } = options;
   const { ground } = machine;
+  const parts = partsOf(ground, acts.length, deaths);
   const reads = (stage: Stage) => {
     const block = stage.keep(ground.record(stage.slot) + THREAD_MAIL);
     stage.touch(block + BLOCK_DATA);
   };
   const scene = new Scene(machine, {
-    threads: acts.length,
+    threads: parts.slots,
+    supervisors: parts.supervisors,
     taking: { ringGetBlock: reads, blockTake: reads },
     protocol,
   });
@@ -76,7 +82,7 @@ function castOf(machine: Machine, { acts, items, returned = 0, position = 0, pro
   ground.set(ring.at + QUEUE_RETURNS, -1); // some came back before, and nobody has looked since
   ground.set(ring.at + QUEUE_RETURNS_SEEN, -2);
   ground.name({ name: 'returns', at: ring.at + QUEUE_RETURNS, bytes: 8 });
-  for (let slot = 0; slot < acts.length; slot++) ground.shared(ground.record(slot) + THREAD_SENDING, 8); // a burial looks
+  for (let slot = 0; slot < parts.slots; slot++) ground.shared(ground.record(slot) + THREAD_SENDING, 8); // a burial looks
   for (let item = 1; item <= items; item++) send(machine, ring, item);
   for (let item = 1; item <= returned; item++) takeAndReturn(machine, ring, item);
   if (returned > 1) swap(machine, ring);
@@ -89,6 +95,7 @@ function castOf(machine: Machine, { acts, items, returned = 0, position = 0, pro
     programs: acts.map(
       (mine, slot) => () => scene.play(slot, ...mine.map((act) => (stage: Stage) => does(stage, ring, act))),
     ),
+    ...parts.cast,
     repair: scene.burial,
     maySleep: (thread) => isVainFor(machine, ring, thread),
     final: () => checkEnd(machine, ring, items),
@@ -170,13 +177,13 @@ function isVainFor({ solo }: Machine, ring: Ring, { slot }: VirtualThread): bool
 }
 
 function checkEnd(machine: Machine, ring: Ring, items: number): void {
-  const { threads, ground, dead } = machine;
+  const { threads, ground, died } = machine;
   if (threads.every(({ state }) => state !== ASLEEP)) {
     if (ring.sets.some((set) => ground.get(set) !== 0)) throw new Failure('somebody is left in a wait set');
   }
   const numbers = (what: string, some: readonly VirtualThread[] = threads): number[] =>
     some.flatMap(({ said }) => said.filter((note) => note.what === what).map(({ value }) => value));
-  const living = threads.filter((thread) => thread !== dead);
+  const living = threads.filter((thread) => !died.includes(thread));
   const open = ring.blocks.filter(({ state, isInRing }) => isOpen(state) || isInRing);
   const left = open.map(({ block }) => ground.get(block + BLOCK_DATA));
   const show = `done ${numbers('done')}; got ${threads.map(({ said }) => said.map(({ what, value }) => `${what} ${value}`)).join('; ')}; left ${left}`;
@@ -184,16 +191,16 @@ function checkEnd(machine: Machine, ring: Ring, items: number): void {
     const times = numbers('got', living).filter((one) => one === item).length;
     if (times > 1) throw new Failure(`the living have got ${item} ${times} times: ${show}`);
     const isDone = numbers('done').includes(item);
-    if (isDone && (left.includes(item) || (dead && numbers('done', [dead]).includes(item) && times > 0)))
+    if (isDone && (left.includes(item) || (numbers('done', died).includes(item) && times > 0)))
       throw new Failure(`${item} was acknowledged, and came back: ${show}`);
-    const mayBeDone = dead && numbers('got', [dead]).includes(item); // it could not say so any more
+    const mayBeDone = numbers('got', died).includes(item); // it could not say so any more
     if (!isDone && !mayBeDone && !left.includes(item)) throw new Failure(`${item} is lost: ${show}`);
   }
-  if (dead && ring.blocks.some(({ state }) => state === (TAKEN | (dead.slot + 1)) << 1))
+  if (died.some(({ slot }) => ring.blocks.some(({ state }) => state === (TAKEN | (slot + 1)) << 1)))
     throw new Failure(`an item is the dead thread's still: ${show}`);
   for (const thread of living) {
     // of two deaths the first may be looked for while the second is repaired; what a thread holds may be older than what comes next
-    const again = dead || numbers('held').length > 0 ? [] : numbers('got', [thread]);
+    const again = died.length > 0 || numbers('held').length > 0 ? [] : numbers('got', [thread]);
     if (again.some((item, i) => i > 0 && item < (again[i - 1] as number)))
       throw new Failure(`what came back came in the wrong order: ${show}`);
   }

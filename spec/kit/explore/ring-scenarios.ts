@@ -112,7 +112,8 @@ export const blocksEnd: Final = (machine, ring) => {
 
 const itemsOfDead = ({ dead }: Machine): number[] => (dead ? itemsOf(dead.slot, 9) : []);
 
-const itemsOf = (slot: number, count: number): number[] => Array.from({ length: count }, (_, i) => 10 * (slot + 1) + i);
+export const itemsOf = (slot: number, count: number): number[] =>
+  Array.from({ length: count }, (_, i) => 10 * (slot + 1) + i);
 
 export const puts = (count: number): Role =>
   function* (queue, slot) {

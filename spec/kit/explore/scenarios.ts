@@ -1,9 +1,11 @@
 /** All that is explored, and how far: in `npm test`, and in `npm run explore`. */
 
+import { mutexDeaths, ringDeaths } from './death-scenarios.ts';
+import { DEATHS } from './deaths.ts';
 import { type Locker, lockScenario } from './lock-scenarios.ts';
 import type { Scenario } from './machine.ts';
 import { type Claimer, pieceScenario, waiterScenario } from './piece-scenarios.ts';
-import { type Plan, type Plans, plan } from './plans.ts';
+import { ALL, type Plan, type Plans, plan } from './plans.ts';
 import type { Protocol } from './programs.ts';
 import { queuePlansUnder } from './queue-plans.ts';
 import {
@@ -255,6 +257,50 @@ function corePlansUnder(protocol: Protocol): Plans {
     plan(locks('death of one of three', [{ long: 'at once' }, {}, {}], { kills: 1 }), 1, 3),
     plan(locks('death as the time is up', [{ long: 'at once', timed: true }, { times: 2 }], { kills: 1, timeouts: 1 })),
     plan(pieces('death', 3, [{ units: [2] }, { units: [1, 2] }], 1)),
+    plan(mutexDeaths('deaths: a mutex', { deaths: 'two, repaired in turn', threads: 2, protocol })),
+    plan(
+      mutexDeaths('deaths: a mutex of two, a thread and its supervisor', {
+        deaths: 'a thread and its supervisor',
+        threads: 2,
+        protocol,
+      }),
+      0,
+      3,
+    ),
+    plan(
+      ringDeaths('deaths: a claim, a take and who waits', {
+        ...{ deaths: 'two, repaired in turn', capacity: 3, items: 1, position: SIGN, lost: 1, protocol },
+        roles: [tryBatchPut(2), gets(1), gets(1)],
+      }),
+      0,
+      1,
+    ),
+    plan(
+      mutexDeaths('deaths: a mutex of three, in turn', { deaths: 'two, repaired in turn', threads: 3, protocol }),
+      0,
+      1,
+    ),
+    plan(
+      mutexDeaths('deaths: a mutex of three, at once', { deaths: 'two, repaired at once', threads: 3, protocol }),
+      0,
+      1,
+    ),
+    ...DEATHS.flatMap((deaths) => {
+      const quick = deaths === 'two, repaired in turn' ? ALL : 0;
+      const long = deaths === 'two, repaired at once' ? 2 : ALL;
+      const claims = { deaths, capacity: 3, items: 1, position: WORD, lost: 1, protocol };
+      const blocks = { deaths, capacity: 1, blocks: 2, position: WORD, lost: 1, protocol };
+      return [
+        plan(
+          ringDeaths(`deaths: a claim and a take, ${deaths}`, { ...claims, roles: [tryBatchPut(2), tryGets(1)] }),
+          ...[quick, long],
+        ),
+        plan(
+          ringDeaths(`deaths: with blocks, ${deaths}`, { ...blocks, roles: [tryPuts(1), tryGets(1)] }),
+          ...[quick, long],
+        ),
+      ];
+    }),
   ];
   /** Too many threads for every schedule: for PCT. */
   const crowds: readonly Scenario[] = [

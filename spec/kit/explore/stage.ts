@@ -29,7 +29,7 @@ import { InvalidHandleError, TimeoutError } from '../../../lib/memory/errors.ts'
 import { LivePlace } from '../../../lib/memory/handles.ts';
 import type { Kernel } from '../../../lib/memory/kernel.ts';
 import type { Region } from '../../../lib/memory/region.ts';
-import { bury, type Ward } from '../../../lib/memory/supervisor.ts';
+import { bury, endedWith, type Ward } from '../../../lib/memory/supervisor.ts';
 import { Parker, TRIES } from '../../../lib/memory/wait.ts';
 import { WaitGraph } from '../../../lib/memory/waitgraph.ts';
 import { Broadcast } from '../../../lib/queue/broadcast.ts';
@@ -80,6 +80,8 @@ type Taking = Readonly<Record<string, (stage: Stage) => void>>;
 interface SceneOptions {
   /** How many threads the region has room for. */
   readonly threads: number;
+  /** The slots of the supervisors; by default there is one. */
+  readonly supervisors?: readonly number[] | undefined;
   /** Threads publish what they wait for, and look for deadlocks. */
   readonly publishes?: boolean;
   /** What is noted of answers of the kernel, under the name of the call; a 0 is not. */
@@ -104,7 +106,7 @@ export class Scene {
   readonly objects: { readonly offset: number; readonly kind: number }[] = [];
 
   constructor({ ground, operations }: Machine, options: SceneOptions) {
-    const { threads, publishes = false, noted = {}, taking = {}, protocol } = options;
+    const { threads, publishes = false, noted = {}, taking = {}, protocol, supervisors = [REPAIRER] } = options;
     this.ground = ground;
     this.operations = operations;
     this.classes = { ...shippedClasses, ...protocol?.classes };
@@ -113,9 +115,9 @@ export class Scene {
     this.taking = taking;
     this.ignoresDeadlocks = options.ignoresDeadlocks ?? false;
     this.dropped = protocol?.dropped ?? {};
-    ground.slots(threads, REPAIRER);
+    ground.slots(threads, supervisors);
     if (publishes) ground.shared(REGION_TICKETS, 8);
-    else ground.withoutWaits(REPAIRER);
+    else ground.withoutWaits();
   }
 
   /** Lays out an object; each has a serial of its own. */
@@ -144,10 +146,12 @@ export class Scene {
     return new Stage(this, slot, acts);
   }
 
-  /** The supervisor buries a thread. */
-  readonly burial = ({ slot }: { readonly slot: number }): Script =>
-    this.play(REPAIRER, ({ region }) => {
-      this.classes.bury({ ...region, objects: () => this.objects } as unknown as Ward, slot, slot + 1);
+  /** A supervisor buries a thread, and those that ended with it, as `threadExited` of a region does. */
+  readonly burial = ({ slot }: { readonly slot: number }, supervisor: { readonly slot: number }): Script =>
+    this.play(supervisor.slot, ({ region }) => {
+      const ward = { ...region, objects: () => this.objects } as unknown as Ward;
+      this.classes.bury(ward, slot, slot + 1);
+      for (const claim of endedWith(ward, slot + 1)) this.classes.bury(ward, claim - 1, claim);
     });
 }
 

@@ -82,6 +82,8 @@ export interface Access {
 
 /** A thread at one of its steps, to come back to. */
 export interface Saved {
+  /** Makes its program. */
+  write: () => Program;
   readonly access: Access;
   readonly seen: Hash;
   readonly before: Hash;
@@ -111,6 +113,10 @@ type Operation = (...args: readonly Argument[]) => number | bigint | undefined;
 
 const POISON = 0x55555555; // what the kernel's globals hold when a call begins
 
+function noProgram(): never {
+  throw new Error('no program');
+}
+
 export class VirtualThread implements Saved {
   readonly slot: number;
   readonly record: number;
@@ -133,9 +139,7 @@ export class VirtualThread implements Saved {
   readonly #stack: { locals: number; start: number; end: number };
   readonly #globals: number; // bytes
   readonly #answers: number[] = [];
-  #write: () => Program = () => {
-    throw new Error('no program');
-  };
+  write: () => Program = noProgram;
   #program: Program | undefined;
   #told = 0; // answers that the program has got
   #isLeft = false;
@@ -186,19 +190,18 @@ export class VirtualThread implements Saved {
   /** It has no program, and has said nothing. */
   rest(): void {
     this.state = ENDED;
+    this.#answers.length = 0;
     this.said.length = 0;
     this.listening = NONE;
     this.seen.reset();
   }
 
-  /** Starts a program, up to its first step. */
+  /** Starts a program, up to its first step; one that is not the thread's first must be a script. */
   start(write: () => Program): void {
-    this.#write = write;
+    this.write = write;
     this.#program = undefined;
-    this.#answers.length = 0;
-    this.said.length = 0;
     this.act = 0;
-    this.from = 0;
+    this.from = this.#answers.length; // those before may be needed to go back
     this.listening = NONE;
     this.seen.reset();
     this.before.reset();
@@ -255,6 +258,8 @@ export class VirtualThread implements Saved {
     this.#answers.length = saved.answers;
     const isAhead = this.#told > saved.answers;
     if (isAhead && this.#program && !('after' in this.#program)) this.#program = undefined;
+    if (saved.write !== this.write) this.#program = undefined;
+    this.write = saved.write;
   }
 
   #advance(): void {
@@ -295,7 +300,7 @@ export class VirtualThread implements Saved {
 
   #next(): Request | undefined {
     if (this.#program === undefined) {
-      this.#program = this.#write();
+      this.#program = this.write();
       this.#told = 0;
       if ('after' in this.#program) return this.#play(this.#program);
       if (this.#answers.length === 0) return this.#program.next(0).value ?? undefined;
@@ -388,11 +393,13 @@ export function newSaved(): Saved {
     notes: 0,
     act: 0,
     from: 0,
+    write: noProgram,
   };
   return { access, seen, before, state: ENDED, ...none };
 }
 
 export function save(thread: Saved, into: Saved): void {
+  into.write = thread.write;
   copyAccess(thread.access, into.access);
   into.seen.copy(thread.seen);
   into.before.copy(thread.before);
