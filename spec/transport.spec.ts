@@ -6,6 +6,7 @@ import { CodecError, TaskError, ThreadDiedError } from '../lib/memory/errors.ts'
 import { Region } from '../lib/memory/region.ts';
 import { Pool } from '../lib/pool/pool.ts';
 import type { TaskEnd } from '../lib/pool/transport.ts';
+import { Event } from '../lib/sync/event.ts';
 import { Mutex } from '../lib/sync/mutex.ts';
 import { closePools, newPool, reasonOf } from './kit/pools.ts';
 import { random } from './kit/random.ts';
@@ -309,6 +310,72 @@ test('a task that two threads had taken and not begun when they died is not give
   assert.match((await held).message, /^enter in pool deadly was not run: 2 threads/);
   assert.is(await pool.run(7), 7);
   assert.is(Atomics.load(gate, ENTERED), 0);
+});
+
+/** Its function is tiny, until it waits for another call of it: by an atomic of the language, or by an event of this library. */
+const MOODY = `data:text/javascript,
+  export default function (payload) {
+    if (typeof payload === 'number') return payload;
+    const { gate, event, done, does } = payload;
+    if (does === 'open') {
+      event.set();
+      Atomics.store(gate, 1, 1);
+      Atomics.notify(gate, 1);
+      done.set();
+    } else if (does === 'atomic') Atomics.wait(gate, 1, 0);
+    else event.wait();
+  }`;
+
+const COUNTING = 'data:text/javascript,export default (count) => Atomics.add(count, 0, 1)';
+
+/** As often as it takes to find a thread awake and the other one asleep, which cannot be seen from here. */
+const OFTEN = 100;
+
+for (const [does, blocks, what] of [
+  ['atomic', 'promise', 'waits'],
+  ['atomic', 'event', 'waits, and the pool blocks'],
+  ['event', 'atomic', 'blocks, and the pool waits elsewhere'],
+] as const) {
+  test(`a task behind another that was tiny before and now ${what} is run by another thread`, async () => {
+    const own = new Region();
+    await using pool = new Pool(MOODY, { region: own, threads: 2 });
+    for (let round = 0; round < OFTEN; round++) {
+      const gate = own.array(Int32Array, 2);
+      const [event, done] = [new Event({ region: own }), new Event({ region: own })];
+      for (let n = 0; n < 60; n++) await pool.run(n);
+      const both = ['open', does].reverse().map((what) => pool.run({ gate, event, done, does: what }));
+      if (blocks === 'event') done.wait({ timeout: 10_000 });
+      else if (blocks === 'atomic') assert.is.not(Atomics.wait(gate, OPEN, 0, 10_000), 'timed-out');
+      await Promise.all(both);
+    }
+  });
+}
+
+test('code that awaits a task goes on before all results that are there have been settled', async () => {
+  const own = new Region();
+  await using pool = new Pool(COUNTING, { region: own, threads: 2 });
+  const count = own.array(Int32Array, 1);
+  await pool.run(count);
+  const first = pool.run(count);
+  const others = Promise.all(Array.from({ length: 200 }, () => pool.run(count)));
+  for (let ran = 1; ran < 202; ran = Atomics.load(count, 0)) Atomics.wait(count, 0, ran, 10);
+  await first;
+  assert.ok(pool.stats().completed < 202 / 2, `${pool.stats().completed} are settled`);
+  await others;
+});
+
+test('threads without a task sleep, and so does a pool that waits', async () => {
+  const own = new Region();
+  const pool = newPool({ region: own, threads: 2, name: 'calm' });
+  const asleep = (name: string): number | undefined =>
+    own.inspect().queues.find((queue) => queue.name === `${name} of calm`)?.waitersTo.get.length;
+  await Promise.all(Array.from({ length: 100 }, (_, n) => pool.run(n)));
+  await until(() => asleep('tasks') === 2);
+  const gate = newGate();
+  const held = pool.run(gate, { name: 'hold' });
+  await until(() => Atomics.load(gate, ENTERED) === 1 && asleep('results') === 1);
+  Atomics.store(gate, OPEN, 1);
+  await held;
 });
 
 test('pools that are opened and closed many times leave no thread, no byte and no listener', async () => {

@@ -151,6 +151,8 @@ export class Parker {
   readonly #slot: number;
   readonly #record: number;
   readonly #waiters = new Map<number, Waiter[]>();
+  /** Called when this thread blocks: what others were to do for it later, they do before. */
+  readonly blocking: Set<() => void> = new Set();
   /** Who waits for whom. */
   readonly graph: WaitGraph;
   #published: Operation<unknown> | undefined; // what this thread's record says
@@ -176,6 +178,7 @@ export class Parker {
    */
   block<R>(operation: Operation<R>, timeout: number, deadline: number = performance.now() + timeout): R {
     this.#withdraw();
+    for (const tell of this.blocking) tell();
     try {
       return this.#park(operation, timeout, deadline);
     } finally {

@@ -1,4 +1,4 @@
-import { Worker, type WorkerOptions } from 'node:worker_threads';
+import { type Transferable, Worker, type WorkerOptions } from 'node:worker_threads';
 import { ClosedError, requireInteger, requireTimeout, show, TaskError } from '../memory/errors.ts';
 import { type Shared, share } from '../memory/handles.ts';
 import { Region, threadEnded } from '../memory/region.ts';
@@ -34,6 +34,7 @@ const PISCINA_ENTRY: string = new URL('./entry.cjs', import.meta.url).href;
 const IN_FLIGHT = 64;
 /** Items that go to a thread together, at the most. */
 const MOST_IN_BATCH = 64;
+const NONE: readonly Transferable[] = [];
 const ERROR_POLICIES: readonly ErrorPolicy[] = ['stop', 'skip', 'collect'];
 
 type EachOptions = Required<Pick<RunOptions, 'name' | 'signal' | 'terminate'>> & { name: string; terminate: boolean };
@@ -159,7 +160,7 @@ export class Pool<M = AnyModule> {
   run(payload: Payload<M, 'default'>, options?: RunOptions & { name?: never }): Promise<Result<M, 'default'>>;
   run(payload: unknown, options: RunOptions = {}): Promise<unknown> {
     try {
-      const { name = 'default', transferList = [], terminate = false } = options;
+      const { name = 'default', transferList = NONE, terminate = false } = options;
       requireName('name', name);
       requireBoolean('terminate', terminate);
       if (!Array.isArray(transferList)) throw new TypeError(`transferList must be an array: got ${show(transferList)}`);
@@ -255,7 +256,7 @@ export class Pool<M = AnyModule> {
     this.#pending += items.length;
     let outcomes: Outcome<unknown>[];
     try {
-      const task = { name, what, payload: items, transferList: [], terminate, many: true, ...deadline };
+      const task = { name, what, payload: items, transferList: NONE, terminate, many: true, ...deadline };
       const [values, failures] = (await this.#carrier.run(task)) as Batch;
       outcomes = values.map((value) => ({ value }));
       for (const [index, reason] of failures) outcomes[index] = { reason };

@@ -1,7 +1,7 @@
 /**
  * Resident: what a thread of a pool does. It takes tasks from the ring as long as it has places for them; when there is none it
- * looks again and again for some microseconds, and then waits in its event loop, so that timers, sockets and promises that
- * tasks left behind go on.
+ * looks again and again for some microseconds, or for LINGER, and then waits in its event loop, so that timers, sockets and
+ * promises that tasks left behind go on.
  */
 import { type MessagePort, receiveMessageOnPort, type Transferable } from 'node:worker_threads';
 import {
@@ -32,11 +32,11 @@ import {
 import { CodecError } from '../memory/errors.ts';
 import { attach, type Shared } from '../memory/handles.ts';
 import type { Kernel } from '../memory/kernel.ts';
-import { AGAIN, spin } from '../memory/wait.ts';
+import { AGAIN, spin, TRIES } from '../memory/wait.ts';
 import { type Failure, pack, unpack } from './failure.ts';
 import { isMoved, MOVED_VALUE, transfersOf } from './message.ts';
 import { provideSignal } from './signal.ts';
-import { type Batch, now, Table, type TableParts } from './table.ts';
+import { AWAY, type Batch, LOOKING, now, SOON, Table, type TableParts } from './table.ts';
 
 /** What the pool says to a thread. */
 export type ToThread =
@@ -83,6 +83,18 @@ type Letter = Extract<ToThread, { letter: number }>;
 const LONGEST_TURN = 2;
 /** A thread looks at the clock for that after so many tasks. */
 const CLOCKED = 16;
+/** Milliseconds that a thread looks, if its last sleep was not much longer and no other one looks. */
+const LINGER = 0.2;
+/** A function of which a call takes less, in ms, is tiny: about as long as the pool needs to send one task and settle another. */
+const TINY = 0.002;
+/** What one call counts for at the most. */
+const COUNTED = 8 * TINY;
+
+/** A function of the module, and how long a call of it took lately, in ms. */
+interface Known {
+  readonly call: Callable;
+  usual: number;
+}
 
 export class Resident {
   readonly #table: Table;
@@ -93,7 +105,8 @@ export class Resident {
   readonly #port: MessagePort;
   readonly #places: number;
   readonly #line: number;
-  readonly #functions: Callable[] = [];
+  readonly #place: number;
+  readonly #functions: Known[] = [];
   /** The states of a task that this thread has begun. */
   readonly #begun: number;
   readonly #aborted: number;
@@ -110,16 +123,25 @@ export class Resident {
   #alone = false;
   /** The task whose function is on the stack, or the only one that this thread runs. */
   #current = NO_TASK;
-  #parked: AbortController | undefined;
+  #parked = false;
+  readonly #retirement = new AbortController();
   #turnEnds = 0;
   #tasksOfTurn = 0;
   /** The end of the last task, when nothing came between. */
   #clock = 0;
+  /** What runs, when it is a function that has not returned. */
+  #called: Known | undefined;
+  #began = 0;
+  /** What the line says to the pool. */
+  #look = AWAY;
+  #tiny = false;
+  /** The last sleep was so short that looking for that long would have paid. */
+  #lingers = false;
   #resting = false;
 
   constructor({ table, place, places, timed, port }: Residence, workshop: Workshop) {
     this.#table = new Table(table);
-    const { kernel, i32, f64, slot } = this.#table.region;
+    const { kernel, i32, f64, slot, parker } = this.#table.region;
     this.#kernel = kernel;
     this.#i32 = i32;
     this.#f64 = f64;
@@ -129,9 +151,11 @@ export class Resident {
     this.#timed = timed;
     this.#begun = TASK_BEGUN | (place << TASK_PLACE_SHIFT);
     this.#aborted = TASK_ABORTED | (place << TASK_PLACE_SHIFT);
+    this.#place = place;
     this.#line = this.#table.line(place);
     i32[(this.#line + LINE_SLOT) >> 2] = slot + 1;
     provideSignal(this.#signal);
+    parker.blocking.add(this.#lookAway);
     port.on('message', this.#hear);
     port.unref(); // The port to piscina keeps the thread alive.
     setImmediate(() => this.#turn());
@@ -154,6 +178,7 @@ export class Resident {
       else if (task === NO_TASK) this.#park();
       else this.#begin(task);
     }
+    if (!this.#hasPlace()) this.#lookAway();
   }
 
   #hasPlace(): boolean {
@@ -182,17 +207,35 @@ export class Resident {
     return task;
   }
 
-  /** Looks for some microseconds. Meanwhile the pool wakes nobody else, so whoever finds a task looks whether there are more. */
+  /**
+   * Looks for some microseconds. One thread is enough for tiny tasks: a second one would only take a core from the pool, which
+   * has as much to do with each of them.
+   */
   #search(): number {
-    const { tasks } = this.#table;
-    this.#kernel.valueStore(this.#line, 1);
-    const found = spin(this.#takeIfReadable);
-    this.#kernel.valueStore(this.#line, 0);
     this.#clock = 0;
-    if (found === AGAIN) return NO_TASK;
-    if (tasks.awaited && tasks.readable) this.#table.region.parker.wake(tasks.takers);
-    return found;
+    if (this.#tiny && this.#table.isLookedAt(this.#place)) return NO_TASK;
+    if (this.#look === AWAY) this.#say(LOOKING);
+    let found = spin(this.#takeIfReadable);
+    if (found === AGAIN && this.#lingers) {
+      const end = performance.now() + LINGER;
+      while (found === AGAIN && performance.now() < end && !this.#table.isLookedAt(this.#place))
+        found = spin(this.#takeIfReadable);
+    }
+    return found === AGAIN ? NO_TASK : found;
   }
+
+  #say(look: number): void {
+    this.#look = look;
+    this.#kernel.valueStore(this.#line, look);
+  }
+
+  /** The pool wakes nobody for tasks that a thread will look for soon: now it may take long, so others are woken for what is there. */
+  readonly #lookAway = (): void => {
+    if (this.#look === AWAY) return;
+    this.#say(AWAY);
+    const { tasks, region } = this.#table;
+    if (tasks.awaited && tasks.readable) region.parker.wake(tasks.takers);
+  };
 
   readonly #takeIfReadable = (): number | typeof AGAIN => {
     const task = this.#table.tasks.readable ? this.#take() : NO_TASK;
@@ -201,18 +244,20 @@ export class Resident {
 
   /** Waits in the event loop for a task. */
   #park(): void {
+    this.#lookAway();
+    const since = performance.now();
     const { tasks, region } = this.#table;
-    const aborter = new AbortController();
-    this.#parked = aborter;
+    this.#parked = true;
     const attempt = (): number | typeof AGAIN => {
       const task = this.#take();
       return task === NO_TASK ? AGAIN : task;
     };
     const passOn = (): boolean => tasks.awaited && tasks.readable;
     const wait = { what: 'wait for a task', object: tasks.queue, set: tasks.takers, attempt, passOn };
-    region.parker.wait(wait, { signal: aborter.signal }).then(
+    region.parker.wait(wait, { signal: this.#retirement.signal }).then(
       (task) => {
-        this.#parked = undefined;
+        this.#parked = false;
+        this.#lingers = TRIES > 0 && performance.now() - since < 2 * LINGER;
         this.#turnEnds = performance.now() + LONGEST_TURN;
         this.#begin(task);
         this.#pump();
@@ -235,7 +280,8 @@ export class Resident {
       this.#publish(task, NOT_RUN);
       return;
     }
-    if (this.#timed) this.#f64[(record + TASK_BEGAN) >> 3] = this.#clock || now();
+    this.#began = this.#clock || now();
+    if (this.#timed) this.#f64[(record + TASK_BEGAN) >> 3] = this.#began;
     this.#alone = alone;
     const byMessage = this.#i32[(record + TASK_FORM) >> 2] === AS_MESSAGE;
     if (byMessage || !this.#workshop.loaded) this.#finishLater(task, this.#prepare(task, byMessage));
@@ -245,16 +291,30 @@ export class Resident {
   #run(task: number, record: number): void {
     let result: unknown;
     try {
-      const run = this.#function(record);
+      const known = this.#function(record);
       const payload = this.#table.read(record, TASK_LONG);
       this.#current = task;
-      result = this.#mode(record, TASK_MANY) ? this.#runMany(task, run, payload as unknown[]) : run(payload);
+      const isMany = this.#mode(record, TASK_MANY);
+      this.#enter(isMany ? undefined : known);
+      result = isMany ? this.#runMany(task, known.call, payload as unknown[]) : known.call(payload);
     } catch (thrown) {
       this.#fail(task, thrown);
       return;
     }
     if (isThenable(result)) this.#finishLater(task, result);
     else this.#succeed(task, result);
+  }
+
+  /** Before a function is called: of a tiny one it is known that this thread will soon look for tasks again. */
+  #enter(known: Known | undefined): void {
+    this.#called = known;
+    this.#tiny = known !== undefined && known.usual < TINY;
+    if (!this.#tiny) this.#lookAway();
+    else if (this.#look !== SOON) this.#say(SOON);
+  }
+
+  #learn(known: Known, ran: number): void {
+    known.usual += (Math.min(ran, COUNTED) - known.usual) / CLOCKED;
   }
 
   /** What it takes when the module is not loaded yet, or the payload comes by message. */
@@ -264,7 +324,7 @@ export class Resident {
     if (byMessage && !letter) return UNSENT;
     if (letter) this.#names.set(task, letter.name);
     await this.#workshop.load();
-    const run = letter ? this.#workshop.find(letter.name) : this.#function(record);
+    const run = letter ? this.#workshop.find(letter.name) : this.#function(record).call;
     const payload = letter ? attach(letter.payload) : this.#table.read(record, TASK_LONG);
     this.#current = task;
     return this.#mode(record, TASK_MANY) ? this.#runMany(task, run, payload as unknown[]) : run(payload);
@@ -313,11 +373,11 @@ export class Resident {
     });
   }
 
-  #function(record: number): Callable {
+  #function(record: number): Known {
     const place = this.#i32[(record + TASK_NAME) >> 2] as number;
     const known = this.#functions[place];
     if (known) return known;
-    const found = this.#workshop.find(this.#table.readName(place));
+    const found = { call: this.#workshop.find(this.#table.readName(place)), usual: COUNTED };
     this.#functions[place] = found;
     return found;
   }
@@ -325,6 +385,9 @@ export class Resident {
   #finishLater(task: number, result: unknown): void {
     this.#running++;
     this.#clock = 0;
+    if (this.#called) this.#learn(this.#called, COUNTED);
+    this.#called = undefined;
+    this.#lookAway();
     if (this.#places > 1) this.#current = NO_TASK;
     const finish = (end: () => void): void => {
       this.#running--;
@@ -422,10 +485,9 @@ export class Resident {
 
   #publish(task: number, status: number): void {
     const record = this.#table.record(task);
-    if (this.#timed) {
-      this.#clock = now();
-      this.#f64[(record + TASK_ENDED) >> 3] = this.#clock;
-    }
+    this.#clock = now();
+    if (this.#timed) this.#f64[(record + TASK_ENDED) >> 3] = this.#clock;
+    if (this.#called) this.#learn(this.#called, this.#clock - this.#began);
     this.#leave(task);
     this.#i32[(record + TASK_STATUS) >> 2] = status;
     const { results, region } = this.#table;
@@ -434,6 +496,7 @@ export class Resident {
 
   #leave(task: number): void {
     this.#alone = false;
+    this.#called = undefined;
     if (this.#current === task) this.#current = NO_TASK;
     if (this.#names.size > 0) this.#names.delete(task);
     if (this.#aborters.size > 0) this.#aborters.delete(task);
@@ -443,7 +506,7 @@ export class Resident {
     if ('letter' in message) this.#open(message.letter, message);
     else if ('unsent' in message) this.#open(message.unsent, undefined);
     else if ('abort' in message) this.#abort(message.abort, attach(message.failure as Shared<Failure['failure']>));
-    else if (this.#parked && this.#running === 0) this.#retire(this.#parked);
+    else if (this.#parked && this.#running === 0) this.#retire();
   };
 
   #open(task: number, letter: Letter | undefined): void {
@@ -451,8 +514,8 @@ export class Resident {
     this.#letters.delete(task);
   }
 
-  #retire(parked: AbortController): void {
-    parked.abort();
+  #retire(): void {
+    this.#retirement.abort();
     const printing = this.#workshop.printed() ?? Promise.resolve();
     printing.then(() => process.exit(0));
   }

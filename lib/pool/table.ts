@@ -48,8 +48,21 @@ const MOST_TASKS = 1024;
 /** What is longer than this goes by message: copying it costs more than the message. */
 const LONGEST = 64 * 1024;
 
+// What the line of a thread says of when it will look for a task.
+/** Nobody knows, or it sleeps and has to be woken. */
+export const AWAY = 0;
+/** Just now. */
+export const LOOKING = 1;
+/** As soon as a tiny one has ended. */
+export const SOON = 2;
+
 /** Milliseconds since an instant that all threads share. */
-const ORIGIN: number = Number(process.hrtime.bigint()) / 1e6 - performance.now();
+const ORIGIN: number = Math.max(...Array.from({ length: 8 }, origin)); // what comes between the two clocks makes it less
+
+function origin(): number {
+  return Number(process.hrtime.bigint()) / 1e6 - performance.now();
+}
+
 export function now(): number {
   return ORIGIN + performance.now();
 }
@@ -190,6 +203,16 @@ export class Table {
     return this.#parts.offset + OBJECT_HEADER + place * LINE_BYTES;
   }
 
+  /** Whether a thread in a place before that one looks for tasks, or will do so soon. */
+  isLookedAt(place: number): boolean {
+    for (let before = 0; before < place; before++) if (this.look(before) !== AWAY) return true;
+    return false;
+  }
+
+  look(place: number): number {
+    return this.region.kernel.valueLoad(this.line(place));
+  }
+
   /** Address of the record of a task. */
   record(task: number): number {
     return this.#records + task * TASK_BYTES;
@@ -270,14 +293,17 @@ export class Table {
 
   /** Frees the pieces of a record, which nobody uses any more. */
   freePieces(record: number): void {
+    this.#freePiece(record, TASK_LONG);
+    this.#freePiece(record, TASK_RESULT);
+  }
+
+  #freePiece(record: number, long: number): void {
     const { i32 } = this.region;
-    for (const long of [TASK_LONG, TASK_RESULT]) {
-      const at = (record + long) >> 2;
-      const piece = i32[at] as number;
-      if (piece === 0) continue;
-      i32[at] = 0;
-      if (this.#owns(record, piece)) this.region.pieces.release(this.region.pieces.unitOf(piece));
-    }
+    const at = (record + long) >> 2;
+    const piece = i32[at] as number;
+    if (piece === 0) return;
+    i32[at] = 0;
+    if (this.#owns(record, piece)) this.region.pieces.release(this.region.pieces.unitOf(piece));
   }
 
   /** A thread that died may have named a piece which it had not sealed. */

@@ -1,8 +1,14 @@
 /**
  * Transport: the pool's side of its tasks. See table.ts for how they travel.
  *
- * While tasks are with the threads the event loop is turned again and again for some tens of microseconds; each turn settles
- * those that ended meanwhile, so many at the most. When nothing comes it waits for the ring of results, and costs nothing.
+ * While tasks are with the threads the event loop is turned again and again for some tens of microseconds, or for LINGER; each
+ * turn settles those that ended meanwhile, so many in a row and so many in all. When nothing comes it waits for the ring of
+ * results, and costs nothing.
+ *
+ * Wake   1. a task is put into the ring  2. nobody sleeps: that is all  3. threads that are awake say in their lines that they
+ *           will have taken all there is within microseconds: that is all  4. otherwise one that sleeps is woken
+ * Relieve when such a thread is about to do something else it wakes another one itself; one that is held up by a function that
+ *           was tiny before cannot: the pool looks after some turns without a result, before it sleeps, and before it blocks
  */
 import { channel } from 'node:diagnostics_channel';
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
@@ -39,7 +45,6 @@ import {
   TASK_STATE,
   TASK_STATUS,
   THREAD_MAIL,
-  THREW,
 } from '../kernel/layout.ts';
 import { CodecError, RingfenceError, TaskError } from '../memory/errors.ts';
 import { attach, type Shared, share } from '../memory/handles.ts';
@@ -49,7 +54,7 @@ import { type Failure, isFailure, pack, unpack } from './failure.ts';
 import { isMoved, MOVED_VALUE, sendable, transfersOf, whyNotMovable } from './message.ts';
 import { notRun, threadDied, threadDiedAgain, warnOfStray } from './posted.ts';
 import type { Residence, ToPool, ToThread } from './resident.ts';
-import { type Batch, now, Table } from './table.ts';
+import { AWAY, type Batch, now, Table } from './table.ts';
 import {
   type Carrier,
   type Listener,
@@ -64,8 +69,16 @@ import { Turnstile } from './turnstile.ts';
 
 /** Results that are settled in one turn of the event loop, at the most. */
 const SETTLED_IN_A_TURN = 256;
+/** Of these, settled in a row; then the code that awaited them goes on, so that threads do not run out of tasks. */
+const SETTLED_IN_A_ROW = 32;
 /** Turns of the event loop without a result, before it sleeps. */
 const TURNS = 24;
+/** Milliseconds without a result before it sleeps, if the last sleep was not much longer: more than it takes to wake a thread. */
+const LINGER = 0.2;
+/** After so many of them tasks that wait are given to one more thread. */
+const PATIENT_TURNS = 4;
+/** How many tasks a thread takes within microseconds, by what its line says: AWAY, LOOKING, SOON. */
+const TAKEN_SOON = [0, 1, 64];
 /** When so many threads died that had taken a task, it is not given to another one. */
 const DEATHS_OF_A_TASK = 2;
 /** When so many threads in a row die before they take tasks, what waits is rejected. */
@@ -124,14 +137,22 @@ export class Transport implements Carrier {
   readonly #jobs: (Job | undefined)[] = [];
   readonly #free: number[] = [];
   readonly #residents: (Resident | undefined)[];
+  /** Of these, threads that were not told to end. */
+  #residing = 0;
   readonly #names = new Map<string, number>();
   readonly #times: { run: RecordableHistogram; wait: RecordableHistogram } | undefined;
   #table: Table | undefined;
   #open = 0;
   #awaited = 0;
   #turning = false;
+  #settled = 0;
   #quietTurns = 0;
-  #parked: AbortController | undefined;
+  #quietSince = 0;
+  /** The last sleep was so short that looking for that long pays. */
+  #lingers = false;
+  #parked = false;
+  /** Ends the sleep. */
+  #rest = new AbortController();
   #finishing = false;
   #ended = false;
   /** Why a thread did not start. */
@@ -230,7 +251,8 @@ export class Transport implements Carrier {
     this.#turnstile.refuseAll(cause);
     await this.threads.end();
     this.#strand(cause);
-    this.#parked?.abort();
+    if (this.#parked) this.#rest.abort();
+    this.#region.parker.blocking.delete(this.#relieve);
     this.#table?.free();
     this.#table = undefined;
   }
@@ -273,6 +295,7 @@ export class Transport implements Carrier {
     const table = Table.create(this.#region, this.#pool, this.#most);
     for (let number = table.count - 1; number >= 0; number--) this.#free.push(number);
     this.#table = table;
+    this.#region.parker.blocking.add(this.#relieve);
     return table;
   }
 
@@ -315,32 +338,40 @@ export class Transport implements Carrier {
     }
   }
 
-  /** Wakes a thread that sleeps, unless enough others are looking for tasks just now. */
+  /** Wakes a thread that sleeps, unless others will soon have taken what there is. */
   #put(number: number): void {
-    const { tasks, region } = this.#table as Table;
-    if (!tasks.put(number)) return;
-    const spinning = this.#spinning();
-    if (spinning === 0 || tasks.size > spinning) region.parker.wake(tasks.takers);
+    const table = this.#table as Table;
+    if (!table.tasks.put(number)) return;
+    const soon = this.#soon(table);
+    if (soon === 0 || (this.#open > soon && table.tasks.size > soon)) this.#wake(table);
   }
 
-  #spinning(): number {
-    const table = this.#table as Table;
-    let spinning = 0;
-    for (const one of this.#residents) if (one?.ready) spinning += table.region.kernel.valueLoad(table.line(one.place));
-    return spinning;
+  /** How many tasks will have been taken within microseconds by threads that are awake. */
+  #soon(table: Table): number {
+    let soon = 0;
+    for (const one of this.#residents) if (one?.ready) soon += TAKEN_SOON[table.look(one.place)] as number;
+    return soon;
   }
+
+  #wake({ tasks, region }: Table): void {
+    region.parker.wake(tasks.takers);
+  }
+
+  /** Wakes a thread that sleeps while there is a task: those that are awake run what took less time before. */
+  readonly #relieve = (): void => {
+    const table = this.#table;
+    if (table?.tasks.readable && table.tasks.awaited) this.#wake(table);
+  };
 
   // Threads.
 
-  get #residing(): number {
-    let residing = 0;
-    for (const one of this.#residents) if (one && !one.retiring) residing++;
-    return residing;
-  }
-
   /** Makes residents of as many threads as there are tasks for. */
   #grow(): void {
-    while (!this.#ended && this.#residing < this.#most && this.#open > this.#residing * this.#places) {
+    while (
+      !this.#ended &&
+      this.#residing < this.#most &&
+      (this.#residing < this.#least || this.#open > this.#residing * this.#places)
+    ) {
       if (this.#stillbirths > 0 && this.#residing > 0) return;
       const place = this.#residents.indexOf(undefined);
       if (place < 0) return;
@@ -352,6 +383,7 @@ export class Transport implements Carrier {
     const { port1, port2 } = new MessageChannel();
     const resident: Resident = { place, port: port1, thread: -1, ready: false, retiring: false };
     this.#residents[place] = resident;
+    this.#residing++;
     table.region.i32.fill(0, table.line(place) >> 2, (table.line(place) + LINE_BYTES) >> 2);
     port1.on('message', (message: ToPool) => this.#hear(resident, message));
     port1.unref(); // A pending task keeps the process running in its own way.
@@ -389,6 +421,9 @@ export class Transport implements Carrier {
 
   #dismiss(resident: Resident): void {
     this.#residents[resident.place] = undefined;
+    if (!resident.retiring) this.#residing--;
+    const table = this.#table;
+    table?.region.kernel.valueStore(table.line(resident.place), AWAY);
     resident.port.close();
   }
 
@@ -419,7 +454,9 @@ export class Transport implements Carrier {
     else this.#dismiss(resident);
     for (const number of remains.lost) this.#handOn(number, cause);
     if (uncaught && remains.begun.length === 0 && resident.ready) warnOfStray(this.#pool, cause);
-    if (this.#open > 0) this.#grow();
+    if (this.#open === 0) return;
+    this.#grow();
+    this.#relieve(); // It may have been the one that would have taken tasks soon.
   }
 
   /** A task that a dead thread had taken and not begun runs on another; but one that was there at so many deaths is suspect. */
@@ -477,6 +514,7 @@ export class Transport implements Carrier {
     for (const one of this.#residents) {
       if (!one?.ready || one.retiring || surplus-- <= 0) continue;
       one.retiring = true;
+      this.#residing--;
       one.port.postMessage({ retire: true } satisfies ToThread);
     }
   }
@@ -492,24 +530,38 @@ export class Transport implements Carrier {
 
   readonly #pump = (): void => {
     this.#turning = false;
-    let settled = 0;
-    while (settled < SETTLED_IN_A_TURN && this.#take()) settled++;
+    this.#settled = 0;
+    this.#settleSome();
+  };
+
+  readonly #settleSome = (): void => {
+    let row = 0;
+    while (row < SETTLED_IN_A_ROW && this.#take()) row++;
+    this.#settled += row;
+    if (row === SETTLED_IN_A_ROW && this.#settled < SETTLED_IN_A_TURN) queueMicrotask(this.#settleSome);
+    else this.#goOn();
+  };
+
+  #goOn(): void {
     if (this.#open === 0 || this.#ended) return;
     if (this.#awaited === 0 && !this.#finishing) return; // What still runs keeps nobody waiting.
-    const quiet = settled > 0 ? 0 : this.#quietTurns + 1;
-    if (quiet > TURNS) {
+    const quiet = this.#settled > 0 ? 0 : this.#quietTurns + 1;
+    if (quiet > 0 && quiet % PATIENT_TURNS === 0) this.#relieve();
+    if (quiet === 1) this.#quietSince = performance.now();
+    if (quiet > TURNS && !(this.#lingers && performance.now() - this.#quietSince < LINGER)) {
       this.#park();
       return;
     }
     this.#turn();
     this.#quietTurns = quiet;
-  };
+  }
 
   #park(): void {
     if (this.#parked || !this.#table) return;
     const { results, region } = this.#table;
-    const aborter = new AbortController();
-    this.#parked = aborter;
+    this.#relieve();
+    if (this.#rest.signal.aborted) this.#rest = new AbortController();
+    this.#parked = true;
     const wait = {
       what: 'wait for a result',
       object: results.queue,
@@ -517,14 +569,15 @@ export class Transport implements Carrier {
       attempt: () => (results.readable ? true : AGAIN),
       passOn: () => false,
     };
-    region.parker.wait(wait, { signal: aborter.signal }).then(
+    region.parker.wait(wait, { signal: this.#rest.signal }).then(
       () => {
-        this.#parked = undefined;
+        this.#parked = false;
+        this.#lingers = performance.now() - this.#quietSince < 2 * LINGER;
         this.#quietTurns = 0;
         if (!this.#turning) this.#pump();
       },
       () => {
-        this.#parked = undefined;
+        this.#parked = false;
       },
     );
   }
@@ -539,7 +592,9 @@ export class Transport implements Carrier {
 
   #conclude(number: number): void {
     const job = this.#jobs[number] as Job;
-    const status = this.#i32(number, TASK_STATUS);
+    const table = this.#table as Table;
+    const record = table.record(number);
+    const status = table.region.i32[(record + TASK_STATUS) >> 2];
     if (job.settled || status === NOT_RUN) {
       this.#release(number);
       this.#settle(job, false, new TaskError(`${job.task.what} was not run`));
@@ -548,22 +603,21 @@ export class Transport implements Carrier {
     let value: unknown;
     let fulfilled = status === RETURNED;
     try {
-      value = (this.#table as Table).read((this.#table as Table).record(number), TASK_RESULT);
-      if (status === THREW) value = unpack(attach(value as Shared<Failure>));
+      value = table.read(record, TASK_RESULT);
+      if (!fulfilled) value = unpack(attach(value as Shared<Failure>));
       else if (job.task.many) value = unpackedBatch(value as Batch);
     } catch (reason) {
       fulfilled = false;
       value = reason;
     }
-    this.#measure(number, job, fulfilled);
+    this.#measure(record, job, fulfilled);
     this.#release(number);
     this.#settle(job, fulfilled, value);
   }
 
-  #measure(number: number, { since, task }: Job, fulfilled: boolean): void {
+  #measure(record: number, { since, task }: Job, fulfilled: boolean): void {
     const items = task.many ? (task.payload as unknown[]).length : 1;
     const { f64 } = this.#region;
-    const record = (this.#table as Table).record(number);
     let times: { waitTime: number; runTime: number } | undefined;
     if (this.#times) {
       const began = f64[(record + TASK_BEGAN) >> 3] as number;
@@ -581,8 +635,9 @@ export class Transport implements Carrier {
 
   #release(number: number): void {
     const table = this.#table as Table;
-    table.freePieces(table.record(number));
-    table.region.i32[(table.record(number) + TASK_STATE) >> 2] = TASK_FREE;
+    const record = table.record(number);
+    table.freePieces(record);
+    table.region.i32[(record + TASK_STATE) >> 2] = TASK_FREE;
     this.#jobs[number] = undefined;
     this.#free.push(number);
     this.#open--;
@@ -591,7 +646,7 @@ export class Transport implements Carrier {
   }
 
   #rested(): void {
-    this.#parked?.abort();
+    if (this.#parked) this.#rest.abort();
     this.#stillbirths = 0;
     this.#retireSoon();
     this.#listener.idle();
@@ -662,7 +717,7 @@ export class Transport implements Carrier {
     const number = message.ended;
     const job = this.#jobs[number] as Job;
     const { fulfilled, value } = opened(message, job.task.many);
-    if (!job.settled) this.#measure(number, job, fulfilled);
+    if (!job.settled) this.#measure((this.#table as Table).record(number), job, fulfilled);
     this.#release(number);
     this.#settle(job, fulfilled, value);
   }

@@ -80,6 +80,8 @@ export class Writer {
   readonly #into: Buffer;
   readonly #end: number;
   readonly #region: Region | undefined;
+  /** The objects that were met: most messages have one, which needs no set. */
+  #first: object | undefined;
   #met: Set<object> | undefined;
 
   constructor(into: Buffer, end: number, region: Region | undefined) {
@@ -136,7 +138,11 @@ export class Writer {
 
   /** Plain data is a tree: an object that is met twice is shared by two parents, or its own ancestor. */
   #isMet(value: object): boolean {
-    this.#met ??= new Set();
+    if (!this.#first) {
+      this.#first = value;
+      return false;
+    }
+    this.#met ??= new Set([this.#first]);
     return this.#met.size === this.#met.add(value).size;
   }
 
