@@ -329,7 +329,7 @@ const MOODY = `data:text/javascript,
 const COUNTING = 'data:text/javascript,export default (count) => Atomics.add(count, 0, 1)';
 
 /** As often as it takes to find a thread awake and the other one asleep, which cannot be seen from here. */
-const OFTEN = 100;
+const OFTEN = 30;
 
 for (const [does, blocks, what] of [
   ['atomic', 'promise', 'waits'],
