@@ -165,6 +165,38 @@ test('put blocks while the queue is full, and get while it is empty', async () =
   assert.is(await putting.ended, 'done');
 });
 
+test('a consumer that wakes late wakes a producer when half of the queue is free, and not before', async () => {
+  const queue = newQueue<string>({ capacity: 4 });
+  queue.wakeLate();
+  queue.putMany(['a', 'b', 'c', 'd']);
+  const putting = await waiter(queue, 'put', 'e');
+  const waiting = () => region.inspect().queues.find(({ offset }) => offset === queue.offset)?.waitersTo.put.length;
+  await until(() => waiting() === 1, 'the producer to wait');
+  assert.equal([queue.get(), queue.size, waiting()], ['a', 3, 1]);
+  assert.is(queue.get(), 'b');
+  assert.is(await putting.ended, 'done');
+  assert.equal(queue.getMany(9), ['c', 'd', 'e']);
+});
+
+test('who waits patiently is woken as others are, and hears of a close', async () => {
+  const queue = newQueue<string>({ capacity: 1 });
+  const getting = await waiter(queue, 'getPatiently');
+  queue.putPatiently('a');
+  assert.is(await getting.ended, 'a');
+  queue.putPatiently('b');
+  const putting = await waiter(queue, 'putPatiently', 'c');
+  assert.is(queue.getPatiently(), 'b');
+  assert.is(await putting.ended, 'done');
+  const late = await waiter(queue, 'putPatiently', 'd');
+  queue.close();
+  assert.is(await late.ended, 'ERR_CLOSED');
+  assert.is(queue.getPatiently(), 'c');
+  assert.throws(
+    () => queue.getPatiently(),
+    (error: unknown) => error instanceof ClosedError,
+  );
+});
+
 test('a timeout ends put, get, getMany, putMany and join, and changes nothing', () => {
   const queue = newQueue({ capacity: 1 });
   const late = (verb: string) => (error: unknown) =>

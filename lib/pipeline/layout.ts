@@ -18,7 +18,7 @@ import { type Terms, termsOf } from './supply.ts';
 import { reports } from './tickets.ts';
 import { newTurns, type TurnWords } from './turns.ts';
 
-const MESSAGE_BYTES = 16 * 1024 - 16; // with its block's header 16 KiB
+const MESSAGE_BYTES = 32 * 1024 - 16; // with its block's header 32 KiB
 const MOST_RECORDS = 1024; // of a message
 const MESSAGES = 8; // at least so many in a line, and two for each consumer, so that none waits for another's
 const FAILURES = 64;

@@ -5,7 +5,6 @@
  * the thread that has the pipeline: it sets the event, then closes every queue, so that whoever waits is woken and sees it.
  */
 import { ClosedError, InvalidHandleError } from '../memory/errors.ts';
-import { AGAIN, spin } from '../memory/wait.ts';
 import type { Known } from '../queue/known.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { Event } from '../sync/event.ts';
@@ -47,6 +46,10 @@ function isStop(error: unknown): boolean {
   return error instanceof ClosedError || error instanceof InvalidHandleError;
 }
 
+// A message is worth more than a wake-up, so whoever has to wait for one, or for room, sleeps at once and looks no more: where
+// there are more threads than cores, looking takes a core from those that work. And whoever waited for room is woken when
+// half of it is free: else it would be woken for each message, and sleep again after it.
+
 /** Puts messages into a line. */
 export class Sender {
   readonly #line: Line;
@@ -63,10 +66,11 @@ export class Sender {
   /** Sends a message, whose memory is given back, and returns a promise where it has to wait in one. Throws STOPPED. */
   send(message: Chunk): Promise<void> | undefined {
     try {
-      if (!this.#line.queue.tryPut(message)) {
+      const { queue } = this.#line;
+      if (queue.full || !queue.tryPut(message)) {
         const from = performance.now();
         if (this.patient) return this.#sendLater(message, from);
-        this.#line.queue.put(message);
+        queue.putPatiently(message);
         this.#waited(performance.now() - from);
       }
       recycle(message);
@@ -104,6 +108,7 @@ export class Receiver {
 
   constructor(line: Line) {
     this.#line = line;
+    line.queue.wakeLate();
   }
 
   /** A message that is there now. Throws STOPPED. */
@@ -118,7 +123,7 @@ export class Receiver {
   /** The next message, or nothing after the last one; blocks. Throws STOPPED. */
   takeNow(): Chunk | undefined {
     try {
-      return this.#line.queue.get();
+      return this.#line.queue.getPatiently();
     } catch (error) {
       return this.#over(error);
     }
@@ -128,8 +133,7 @@ export class Receiver {
   async take(): Promise<Chunk | undefined> {
     if (!this.patient) return this.takeNow();
     try {
-      const there = spin(() => this.#line.queue.tryGet() ?? AGAIN);
-      return there === AGAIN ? await this.#line.queue.getAsync() : there;
+      return await this.#line.queue.getAsync();
     } catch (error) {
       return this.#over(error);
     }

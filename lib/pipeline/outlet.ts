@@ -33,7 +33,7 @@ export interface Outlet {
   patient: boolean;
 }
 
-const SLICE = 2; // ms: a message costs two wakes, of 50 us each
+const SLICE = 4; // ms: a message costs two wakes, of 50 us each, and takes a core from whoever is at work there
 
 /** What the outlets of one line have in common. */
 abstract class LineOutlet {

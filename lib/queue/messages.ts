@@ -29,6 +29,11 @@ import type { Lends, Letter, Packed, Payloads } from './payload.ts';
 /** Up to so many bytes are faster to copy word by word. */
 const FEW_BYTES = 256;
 
+/** Whether no more than `most` items are in the queue. */
+export function isDownTo({ region, offset }: Place, most: number): boolean {
+  return most === Number.POSITIVE_INFINITY || region.kernel.ringSize(offset) <= most;
+}
+
 /** Every codec that is not inline. */
 export class Messages<T> implements Payloads<T>, Lends {
   readonly #region: Region;
@@ -39,6 +44,8 @@ export class Messages<T> implements Payloads<T>, Lends {
   readonly #blockBytes: number;
   readonly #longs: Longs;
   lacking = 0;
+  /** Items that may be in the queue when a producer is woken. */
+  wakesAt: number = Number.POSITIVE_INFINITY;
   #asLoan = false;
   #next = 0; // where the search for a free block starts
 
@@ -138,7 +145,7 @@ export class Messages<T> implements Payloads<T>, Lends {
     const { offset } = this.#place;
     const waiting = kernel.blockGive(offset, block);
     if (!waiting) return;
-    if (waiting & PUTTERS_WAIT) parker.wake(offset + QUEUE_PUTTERS);
+    if (waiting & PUTTERS_WAIT && isDownTo(this.#place, this.wakesAt)) parker.wake(offset + QUEUE_PUTTERS);
     if (waiting & RESERVERS_WAIT) parker.wakeAll(offset + QUEUE_RESERVERS);
   }
 

@@ -45,7 +45,7 @@ import { bytesOfNumber, create, MAX_CAPACITY, type QueueOptions } from './create
 import { Finish } from './finish.ts';
 import { codecOf } from './known.ts';
 import { type CommitOptions, Loans, Received, Reservation, requireLoan } from './loans.ts';
-import { Messages } from './messages.ts';
+import { isDownTo, Messages } from './messages.ts';
 import { Numbers, requireNumberArray, Wides, Words } from './numbers.ts';
 import type { Lends, Letter, NumberArray, Packed, Payloads, Prompt } from './payload.ts';
 import { Records } from './records.ts';
@@ -83,6 +83,7 @@ export class Queue<T = unknown> extends SharedObject {
   readonly #finish: Finish;
   readonly #getters: number;
   readonly #putters: number;
+  #wakesAt = Number.POSITIVE_INFINITY; // items that may be there when a producer is woken
 
   /** Makes an empty queue in the region. Throws RangeError, TypeError, RegionFullError. */
   constructor(options: QueueOptions<T>);
@@ -267,6 +268,28 @@ export class Queue<T = unknown> extends SharedObject {
     const item = this.#take(requireWaitOptions(options));
     if (item === ENDED) throw this.#refused(CLOSED);
     return item;
+  }
+
+  /** @internal As `put`, for a wait that will be long: sleeps at once where there is no room. */
+  putPatiently(value: T): void {
+    this.#parker.block(this.#putting(value, AGAIN), Number.POSITIVE_INFINITY);
+  }
+
+  /** @internal As `get`, for a wait that will be long. */
+  getPatiently(): T {
+    let item = this.#tryTake();
+    if (item === AGAIN) item = this.#parker.block(this.#taking(), Number.POSITIVE_INFINITY);
+    if (item === ENDED) throw this.#refused(CLOSED);
+    return item;
+  }
+
+  /**
+   * @internal From now on what this thread takes wakes a producer only when no more than half of the queue is full. For queues
+   * all of whose consumers do that: a producer that waited then goes on for a while, and does not sleep again after one item.
+   */
+  wakeLate(): void {
+    this.#wakesAt = this.capacity >> 1;
+    if (this.#payloads instanceof Messages) this.#payloads.wakesAt = this.#wakesAt;
   }
 
   /** Takes the oldest item, or returns `undefined` when there is none; never waits. Throws ClosedError as `get`. */
@@ -816,7 +839,7 @@ export class Queue<T = unknown> extends SharedObject {
     try {
       return this.#payloads.read();
     } finally {
-      this.#parker.wake(this.#putters);
+      if (isDownTo(this, this.#wakesAt)) this.#parker.wake(this.#putters);
     }
   }
 

@@ -112,7 +112,18 @@ function noteMost(counts: Int32Array, seen: number): void {
 export interface Waiting {
   readonly queue: Queue<unknown>;
   readonly gate: Gate;
-  readonly verb: 'put' | 'get' | 'getMany' | 'putMany' | 'join' | 'iterate' | 'iterateAsync' | 'getAsync' | 'putAsync';
+  readonly verb:
+    | 'put'
+    | 'get'
+    | 'getMany'
+    | 'putMany'
+    | 'join'
+    | 'iterate'
+    | 'iterateAsync'
+    | 'getAsync'
+    | 'putAsync'
+    | 'getPatiently'
+    | 'putPatiently';
   readonly value?: unknown;
 }
 
@@ -121,6 +132,8 @@ export async function waitOn({ queue, gate, verb, value }: Waiting): Promise<unk
   Atomics.add(gate, ENTERED, 1);
   try {
     if (verb === 'put') queue.put(value);
+    else if (verb === 'putPatiently') queue.putPatiently(value);
+    else if (verb === 'getPatiently') return queue.getPatiently();
     else if (verb === 'putMany') queue.putMany(value as unknown[]);
     else if (verb === 'putAsync') await queue.putAsync(value);
     else if (verb === 'get') return queue.get();
