@@ -45,7 +45,7 @@ function bytes(title: string, bytes: number, capacity: number): Scenario {
   const long = bytes > 10_000;
   const blocks = long ? {} : { blockBytes: bytes + 16 };
   const scaled = (rival: Rival): Rival => ({ ...rival, round: async () => (await rival.round()) * bytes });
-  const settle = Math.ceil(SETTLE_BYTES / bytes);
+  const settle = long ? Math.ceil(SETTLE_BYTES / bytes) : 0;
   const onQueue = (name: string, producer: string, consumer: string): Rival => {
     const queue = () => share(new Queue({ capacity, codec: codec.bytes, ...blocks }));
     return scaled(onCrew(name, { jobs: () => pair(producer, consumer, { queue: queue(), bytes }), settle }));
