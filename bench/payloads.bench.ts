@@ -12,6 +12,7 @@ const fractions: Scenario = {
   ...common,
   name: 'queue of f64: eight bytes in a slot cost little more than four',
   how: 'as the queue of i32, one at a time, with numbers of 64 bits',
+  slow: true,
   unit: 'M items/s',
   rivals: [
     onCrew('ringfence Queue', {
@@ -57,6 +58,7 @@ function bytes(title: string, bytes: number, capacity: number): Scenario {
       `one producer thread sends Uint8Arrays of ${title}, one consumer thread takes them and looks at both ends of each; ` +
       'reserve and receive copy the bytes in, and read them where they lie',
     unit: 'MB/s',
+    slow: !long,
     scaling: { curve: 'queue of bytes', axis: 'bytes of a message', x: bytes },
     rivals: [
       onQueue('ringfence Queue', 'putBytes', 'getBytes'),
