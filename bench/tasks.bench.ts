@@ -33,6 +33,8 @@ async function tasksIn(pool: Opened, ms: number, inFlight: number, payload: Payl
   return ended / (performance.now() - start);
 }
 
+const WARM_UP_MS = 400; // also of a quick run: until then V8's compilers take the cores from the threads that look for tasks
+
 function rival(name: string, task: TaskName, inFlight: number, payload: Payload): Rival {
   let pool: Opened | undefined;
   let ms = 0;
@@ -44,7 +46,7 @@ function rival(name: string, task: TaskName, inFlight: number, payload: Payload)
       ms = roundMs;
       pool = await pools[name]?.(task);
       await pool?.run(payload(0));
-      await run(warmUpMs);
+      await run(Math.max(warmUpMs, WARM_UP_MS));
     },
     round: () => run(ms),
     async stop() {
