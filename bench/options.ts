@@ -7,7 +7,7 @@ export const USAGE = `npm run bench -- [PATTERN] [options]
 
   PATTERN, --only PATTERN  only scenarios whose names match this regular expression
   --list                   their names, and nothing is measured
-  --quick                  fewer and shorter rounds of fewer scenarios: about a minute and a half
+  --quick                  fewer and shorter rounds of fewer scenarios: about two minutes
   --check                  exit code 1 if a target of bench/targets.json is missed, also when it is measured again
   --baseline FILE          a column for how each figure compares with an earlier result
   --json                   the result on stdout instead of tables
