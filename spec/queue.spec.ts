@@ -167,7 +167,7 @@ test('put blocks while the queue is full, and get while it is empty', async () =
 
 test('a consumer that wakes late wakes a producer when half of the queue is free, and not before', async () => {
   const queue = newQueue<string>({ capacity: 4 });
-  queue.wakeLate();
+  queue.gets.wakeLate();
   queue.putMany(['a', 'b', 'c', 'd']);
   const putting = await waiter(queue, 'put', 'e');
   const waiting = () => region.inspect().queues.find(({ offset }) => offset === queue.offset)?.waitersTo.put.length;
@@ -181,18 +181,18 @@ test('a consumer that wakes late wakes a producer when half of the queue is free
 test('who waits patiently is woken as others are, and hears of a close', async () => {
   const queue = newQueue<string>({ capacity: 1 });
   const getting = await waiter(queue, 'getPatiently');
-  queue.putPatiently('a');
+  queue.puts.putPatiently('a');
   assert.is(await getting.ended, 'a');
-  queue.putPatiently('b');
+  queue.puts.putPatiently('b');
   const putting = await waiter(queue, 'putPatiently', 'c');
-  assert.is(queue.getPatiently(), 'b');
+  assert.is(queue.gets.getPatiently(), 'b');
   assert.is(await putting.ended, 'done');
   const late = await waiter(queue, 'putPatiently', 'd');
   queue.close();
   assert.is(await late.ended, 'ERR_CLOSED');
-  assert.is(queue.getPatiently(), 'c');
+  assert.is(queue.gets.getPatiently(), 'c');
   assert.throws(
-    () => queue.getPatiently(),
+    () => queue.gets.getPatiently(),
     (error: unknown) => error instanceof ClosedError,
   );
 });

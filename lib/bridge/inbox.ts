@@ -112,7 +112,7 @@ export class Inbox<T> {
 
   #putSome({ packed, items, done, from }: Arrival<T>): number {
     const { queue } = this.#served;
-    return packed ? queue.putPacked(packed, done) : queue.putSome(items, done - from);
+    return packed ? queue.puts.putPacked(packed, done) : queue.puts.putSome(items, done - from);
   }
 
   /** After an error: whether the items behind the one that is refused are still to be put. */

@@ -46,9 +46,9 @@ export class ServedQueue<T = unknown> {
   takeNow(max: number): Taken<T>[] | undefined {
     if (this.#back.length > 0) return this.#back.splice(0, max);
     if (this.#waiting > 0) return undefined;
-    if (this.queue.redelivers) return this.queue.holdSome(max);
+    if (this.queue.redelivers) return this.queue.gets.holdNow(max);
     try {
-      return this.queue.takeSome(max)?.map(withoutBlock);
+      return this.queue.gets.takeNow(max)?.map(withoutBlock);
     } catch (error) {
       const { items = [] } = error as { items?: T[] }; // what was taken before an item that cannot be read
       if (items.length === 0) throw error;
@@ -59,7 +59,7 @@ export class ServedQueue<T = unknown> {
   async take(max: number, signal: AbortSignal): Promise<Taken<T>[]> {
     this.#waiting++;
     try {
-      if (this.queue.redelivers) return await this.queue.holdManyAsync(max, { signal });
+      if (this.queue.redelivers) return await this.queue.gets.holdAsync(max, { signal });
       return (await this.queue.getManyAsync(max, { signal })).map(withoutBlock);
     } catch (error) {
       const { items = [] } = error as { items?: T[] };
@@ -72,7 +72,7 @@ export class ServedQueue<T = unknown> {
 
   /** A client has dealt with them. */
   done(taken: readonly Taken<T>[]): void {
-    if (this.queue.redelivers) this.queue.acknowledge(taken);
+    if (this.queue.redelivers) this.queue.gets.acknowledge(taken);
     else if (taken.length > 0) this.queue.taskDone(taken.length);
   }
 
@@ -89,7 +89,7 @@ export class ServedQueue<T = unknown> {
 
   #redeliver(taken: readonly Taken<T>[]): void {
     try {
-      this.queue.giveBack(taken);
+      this.queue.gets.giveBack(taken);
     } catch (error) {
       if (!(error instanceof InvalidHandleError)) throw error;
     }
@@ -122,7 +122,7 @@ export class ServedQueue<T = unknown> {
   #returnSome(): boolean {
     for (let sent = 1; sent > 0 && this.#back.length > 0; ) {
       const values = this.#back.slice(0, MOST_RETURNED).map(({ value }) => value);
-      sent = this.queue.putSome(values, 0);
+      sent = this.queue.puts.putSome(values, 0);
       this.#back.splice(0, sent);
       if (sent > 0) this.queue.taskDone(sent); // they were put once more than they are to be done
     }

@@ -70,7 +70,7 @@ export class Sender {
       if (queue.full || !queue.tryPut(message)) {
         const from = performance.now();
         if (this.patient) return this.#sendLater(message, from);
-        queue.putPatiently(message);
+        queue.puts.putPatiently(message);
         this.#waited(performance.now() - from);
       }
       recycle(message);
@@ -108,7 +108,7 @@ export class Receiver {
 
   constructor(line: Line) {
     this.#line = line;
-    line.queue.wakeLate();
+    line.queue.gets.wakeLate();
   }
 
   /** A message that is there now. Throws STOPPED. */
@@ -123,7 +123,7 @@ export class Receiver {
   /** The next message, or nothing after the last one; blocks. Throws STOPPED. */
   takeNow(): Chunk | undefined {
     try {
-      return this.#line.queue.getPatiently();
+      return this.#line.queue.gets.getPatiently();
     } catch (error) {
       return this.#over(error);
     }

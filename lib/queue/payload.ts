@@ -4,6 +4,9 @@
  *
  * A payload is prepared before a position is claimed and read after it was taken, so nobody encodes or decodes in the ring.
  */
+import { FREED } from '../kernel/layout.ts';
+import { ClosedError, InvalidHandleError } from '../memory/errors.ts';
+import type { SharedObject } from '../memory/handles.ts';
 import type { AGAIN } from '../memory/wait.ts';
 
 /** A prepared payload: the number itself, or the address of the block. */
@@ -68,4 +71,9 @@ export interface Prompt<T> {
 /** Payloads that can be read where they lie: while `lending`, `read` gives a loan in place of the item. */
 export interface Lends {
   lending(on: boolean): void;
+}
+
+/** Why the kernel refused: the queue was freed, or it is closed. */
+export function refusal({ offset, title }: SharedObject, said: number): Error {
+  return said === FREED ? new InvalidHandleError(`the queue at offset ${offset} was freed`) : new ClosedError(title);
 }

@@ -132,8 +132,8 @@ export async function waitOn({ queue, gate, verb, value }: Waiting): Promise<unk
   Atomics.add(gate, ENTERED, 1);
   try {
     if (verb === 'put') queue.put(value);
-    else if (verb === 'putPatiently') queue.putPatiently(value);
-    else if (verb === 'getPatiently') return queue.getPatiently();
+    else if (verb === 'putPatiently') queue.puts.putPatiently(value);
+    else if (verb === 'getPatiently') return queue.gets.getPatiently();
     else if (verb === 'putMany') queue.putMany(value as unknown[]);
     else if (verb === 'putAsync') await queue.putAsync(value);
     else if (verb === 'get') return queue.get();

@@ -71,12 +71,17 @@ export async function buildMutants(mutants: readonly KernelMutant[]): Promise<Bu
 
 /** A module of lib/, as it was built, with a change. */
 export async function changed<M>(file: string, from: string, to: string): Promise<M> {
+  return (await import(changedUrl(file, from, to))) as M;
+}
+
+/** As `changed`: the address of the changed module. */
+export function changedUrl(file: string, from: string, to: string): string {
   const url = new URL(`../../../lib/${file}.js`, import.meta.url);
   const text = readFileSync(url, 'utf8');
   if (text.split(from).length !== 2) throw new Error(`${file} has ${JSON.stringify(from)} not once`);
   const whole = (_: string, path: string): string => `from '${new URL(path, url)}'`;
   const code = text.replace(from, () => to).replaceAll(/from '(\.[^']+)'/g, whole);
-  return (await import(`data:text/javascript,${encodeURIComponent(code)}`)) as M;
+  return `data:text/javascript,${encodeURIComponent(code).replaceAll("'", '%27')}`; // it stands between such marks
 }
 
 function placeOf({ file, after, from }: Change): number {

@@ -1,7 +1,7 @@
 /** The changes of Broadcast, Pipe, redelivery, and of the look for deadlocks that must be noticed. */
 import type * as waitgraph from '../../../lib/memory/waitgraph.ts';
 import type * as queue from '../../../lib/queue/queue.ts';
-import { at, changed, type Mutant } from './mutate.ts';
+import { at, changed, changedUrl, type Mutant } from './mutate.ts';
 import type { Protocol } from './programs.ts';
 import type { Classes } from './stage.ts';
 
@@ -201,7 +201,8 @@ async function graph(
 }
 
 async function wakeless(): Promise<Classes['Queue']> {
-  const { Queue } = await changed<typeof queue>('queue/queue', 'i < held.length &&', 'i < 0 &&');
+  const gets = changedUrl('queue/gets', 'i < held.length &&', 'i < 0 &&');
+  const { Queue } = await changed<typeof queue>('queue/queue', './gets.js', gets);
   return Queue;
 }
 

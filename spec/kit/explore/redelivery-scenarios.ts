@@ -132,7 +132,7 @@ function does(stage: Stage, ring: Ring, act: DeliveryAct): void | Promise<void> 
   if (act === 'close') queue.close();
   else if (act === 'async: hold and give back') return holdsAsync(stage, queue);
   else if (act.startsWith('hold'))
-    givesBack(stage, queue, queue.holdSome(act === 'hold two and give back' ? 2 : 1) ?? []);
+    givesBack(stage, queue, queue.gets.holdNow(act === 'hold two and give back' ? 2 : 1) ?? []);
   else if (act === 'join') {
     queue.join();
     stage.note('joined', 0, () => {
@@ -160,12 +160,12 @@ function does(stage: Stage, ring: Ring, act: DeliveryAct): void | Promise<void> 
 }
 
 async function holdsAsync(stage: Stage, queue: Queue<number>): Promise<void> {
-  givesBack(stage, queue, await queue.holdManyAsync(1));
+  givesBack(stage, queue, await queue.gets.holdAsync(1));
 }
 
 function givesBack(stage: Stage, queue: Queue<number>, held: readonly Held<number>[]): void {
   for (const { value } of held) stage.note('held', value);
-  queue.giveBack(held);
+  queue.gets.giveBack(held);
   for (const { value } of held) stage.note('gave back', value);
 }
 
