@@ -5,6 +5,7 @@ import { Region, threadEnded } from '../memory/region.ts';
 import type { PoolSnapshot } from '../memory/snapshot.ts';
 import { requireSignal, type WaitOptions } from '../memory/wait.ts';
 import { Deadline, within } from './deadline.ts';
+import type { PoolTimes } from './histogram.ts';
 import { type ErrorPolicy, flow, type Outcome } from './map.ts';
 import {
   type AnyModule,
@@ -24,7 +25,7 @@ import {
 import { Posted } from './posted.ts';
 import type { Batch } from './table.ts';
 import { Thread } from './thread.ts';
-import { type Carrier, type Listener, NoBatch, type PoolTimes, type Task, type Threads } from './threads.ts';
+import { type Carrier, type Listener, NoBatch, type Task, type Threads } from './threads.ts';
 import { Transport } from './transport.ts';
 import { type Boot, type Call, entry } from './worker.ts';
 
@@ -97,6 +98,7 @@ export class Pool<M = AnyModule> {
   readonly #carrier: Carrier & { readonly threads: Threads };
   readonly #spawned = new Set<Thread>();
   readonly #drains: (() => void)[] = [];
+  #called = { name: '', what: '' };
   #pending = 0;
   #completed = 0;
   #failed = 0;
@@ -341,8 +343,10 @@ export class Pool<M = AnyModule> {
     return { name: this.name, threads, spawned, pending };
   };
 
+  /** Names a call in errors. The last one is kept: to put a string together for each of many tasks costs a tenth of a tiny one. */
   #what(name: string): string {
-    return `${name} in pool ${this.name}`;
+    if (name !== this.#called.name) this.#called = { name, what: `${name} in pool ${this.name}` };
+    return this.#called.what;
   }
 
   #boot(call?: Shared<Call>): Boot {

@@ -4,16 +4,9 @@ import { queueOptionsSymbol } from 'piscina';
 import { TaskError, ThreadDiedError } from '../memory/errors.ts';
 import { attach, type Shared, share } from '../memory/handles.ts';
 import { isFailure, unpack } from './failure.ts';
+import type { PoolTimes } from './histogram.ts';
 import { isMoved, MOVED_VALUE, transfersOf, whyNotMovable } from './message.ts';
-import {
-  type Carrier,
-  type Listener,
-  type PiscinaOptions,
-  type PoolTimes,
-  type Task,
-  Threads,
-  timesOf,
-} from './threads.ts';
+import { type Carrier, type Listener, type PiscinaOptions, type Task, Threads } from './threads.ts';
 import type { Call } from './worker.ts';
 
 /** What piscina says of a full queue; these errors have no code. */
@@ -175,4 +168,8 @@ function isRefusal(reason: unknown): reason is Error {
   if (!(reason instanceof Error)) return false;
   if (reason instanceof DOMException) return reason.name === 'DataCloneError';
   return QUEUE_FULL.includes(reason.message) || ('code' in reason && reason.code === 'ERR_INVALID_TRANSFER_OBJECT');
+}
+
+function timesOf({ mean, p50, p99, max }: PoolTimes): PoolTimes {
+  return { mean: mean || 0, p50, p99, max };
 }

@@ -32,7 +32,7 @@ import {
 import { CodecError } from '../memory/errors.ts';
 import { attach, type Shared } from '../memory/handles.ts';
 import type { Kernel } from '../memory/kernel.ts';
-import { AGAIN, spin, TRIES } from '../memory/wait.ts';
+import { AGAIN, rest, spin, TRIES } from '../memory/wait.ts';
 import { type Failure, pack, unpack } from './failure.ts';
 import { isMoved, MOVED_VALUE, transfersOf } from './message.ts';
 import { provideSignal } from './signal.ts';
@@ -85,6 +85,12 @@ const LONGEST_TURN = 2;
 const CLOCKED = 16;
 /** Milliseconds that a thread looks, if its last sleep was not much longer and no other one looks. */
 const LINGER = 0.2;
+/** With so many results that the pool has not taken yet, it has enough to do, and will send as many tasks. */
+const AHEAD = 32;
+/** Milliseconds that a thread looks which is so far ahead: longer than the pool's garbage collection, and a wake costs the pool more. */
+const LINGER_AHEAD = 1;
+/** It rests so often between two looks: several tasks at a time keep the lines from going back and forth for each of them. */
+const RESTS_AHEAD = 64;
 /** A function of which a call takes less, in ms, is tiny: about as long as the pool needs to send one task and settle another. */
 const TINY = 0.002;
 /** What one call counts for at the most. */
@@ -215,13 +221,25 @@ export class Resident {
     this.#clock = 0;
     if (this.#tiny && this.#table.isLookedAt(this.#place)) return NO_TASK;
     if (this.#look === AWAY) this.#say(LOOKING);
-    let found = spin(this.#takeIfReadable);
+    let found = this.#tiny && TRIES > 0 ? this.#lingerAhead() : AGAIN;
+    if (found === AGAIN) found = spin(this.#takeIfReadable);
     if (found === AGAIN && this.#lingers) {
       const end = performance.now() + LINGER;
       while (found === AGAIN && performance.now() < end && !this.#table.isLookedAt(this.#place))
         found = spin(this.#takeIfReadable);
     }
     return found === AGAIN ? NO_TASK : found;
+  }
+
+  #lingerAhead(): number | typeof AGAIN {
+    if (this.#table.results.size < AHEAD) return AGAIN;
+    const end = performance.now() + LINGER_AHEAD;
+    let found: number | typeof AGAIN = AGAIN;
+    while (found === AGAIN && performance.now() < end) {
+      for (let rests = 0; rests < RESTS_AHEAD; rests++) rest();
+      found = this.#takeIfReadable();
+    }
+    return found;
   }
 
   #say(look: number): void {

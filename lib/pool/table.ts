@@ -32,6 +32,7 @@ import {
   TASK_NAMES,
   TASK_NUMBER,
   TASK_RESULT,
+  THREAD_BATCH,
   THREAD_MAIL,
   USED,
   WAKE,
@@ -94,6 +95,7 @@ export class Ring {
   readonly #i32: Int32Array;
   readonly #record: number;
   readonly #mail: number;
+  readonly #batch: number;
   readonly #offset: number;
   readonly #serial: number;
 
@@ -105,6 +107,7 @@ export class Ring {
     this.#i32 = region.i32;
     this.#record = region.record;
     this.#mail = (region.record + THREAD_MAIL) >> 2;
+    this.#batch = (region.record + THREAD_BATCH) >> 2;
     this.#offset = offset;
     this.#serial = serial;
   }
@@ -119,6 +122,13 @@ export class Ring {
     this.#i32[this.#mail] = -1;
     this.#kernel.ringGet(this.#offset, this.#serial, this.#record);
     return this.#i32[this.#mail] as number;
+  }
+
+  /** Takes as many as are there and have a place; how many. */
+  takeMany(into: Int32Array): number {
+    const count = this.#kernel.ringGetMany(this.#offset, this.#serial, this.#record, into.length);
+    for (let i = 0; i < count; i++) into[i] = this.#i32[this.#batch + i] as number;
+    return Math.max(count, 0);
   }
 
   get readable(): boolean {

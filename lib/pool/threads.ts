@@ -1,5 +1,6 @@
 import type { Transferable, Worker } from 'node:worker_threads';
 import { Piscina } from 'piscina';
+import type { PoolTimes } from './histogram.ts';
 
 export type PiscinaOptions = NonNullable<ConstructorParameters<typeof Piscina>[0]>;
 
@@ -31,14 +32,6 @@ export class NoBatch {
     this.begun = begun;
     this.reason = reason;
   }
-}
-
-/** Milliseconds. */
-export interface PoolTimes {
-  readonly mean: number;
-  readonly p50: number;
-  readonly p99: number;
-  readonly max: number;
 }
 
 /** How the tasks of a pool reach its threads. */
@@ -145,10 +138,4 @@ export class Threads {
     if (this.#ending) return; // A second `destroy` would make piscina replace what the first one ends.
     if (this.piscina.threads.length === 0 && this.#witness.isWanted()) void this.piscina.destroy();
   }
-}
-
-/** The few figures of a histogram that counts in units of `1 / scale` ms. */
-export function timesOf(from: PoolTimes, scale: number = 1): PoolTimes {
-  const { mean, p50, p99, max } = from;
-  return { mean: mean / scale || 0, p50: p50 / scale, p99: p99 / scale, max: max / scale };
 }
