@@ -1,14 +1,15 @@
-// Builds everything into dist/: the kernel by AssemblyScript, unless it is there of just these sources, the rest by TypeScript.
+// Builds everything into dist/: the kernel by AssemblyScript, the rest by TypeScript, and either only where it is not there of
+// just these sources.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import asc from 'assemblyscript/asc';
 
 const KERNEL_BUDGET = 15 * 1024; // bytes of dist/lib/kernel/kernel.wasm
 const kernel = 'dist/lib/kernel/kernel.wasm';
 const kernelStamp = 'dist/kernel.stamp'; // of what the kernel was built
+const typeScriptStamp = 'dist/typescript.stamp'; // and the rest
 const kernelSources = [
   'lib/kernel/pieces.ts',
   'lib/kernel/waiters.ts',
@@ -34,9 +35,10 @@ await buildKernel();
 buildTypeScript();
 
 async function buildKernel() {
-  const stamp = stampOfKernel();
-  if (existsSync(kernel) && existsSync(kernelStamp) && readFileSync(kernelStamp, 'utf8') === stamp) return;
+  const stamp = stampOf(filesIn('lib/kernel'));
+  if (existsSync(kernel) && isStamped(kernelStamp, stamp)) return;
   mkdirSync(dirname(kernel), { recursive: true });
+  const { default: asc } = await import('assemblyscript/asc'); // a second, for nothing where the kernel is there
   const { error, stderr } = await asc.main([
     ...kernelSources,
     ...['--outFile', kernel],
@@ -49,18 +51,41 @@ async function buildKernel() {
   writeFileSync(kernelStamp, stamp);
 }
 
-/** Changes with the sources of the kernel, this file, and the versions of the packages that compile. */
-function stampOfKernel() {
-  const sources = readdirSync('lib/kernel').map((name) => join('lib/kernel', name));
-  const hash = createHash('sha256');
-  for (const file of [...sources.sort(), 'build.js', 'package-lock.json']) hash.update(file).update(readFileSync(file));
-  return hash.digest('hex');
-}
-
 function buildTypeScript() {
+  const sources = ['lib', 'bench', 'spec', 'examples'].flatMap(filesIn).filter((name) => /\.c?ts$/.test(name));
+  const stamp = stampOf([...sources, 'tsconfig.json']);
+  if (isStamped(typeScriptStamp, stamp) && sources.filter(isProgram).every(isBuilt)) return;
   const typescript = dirname(createRequire(import.meta.url).resolve('typescript/package.json'));
   const { status } = spawnSync(process.execPath, [join(typescript, 'bin', 'tsc')], { stdio: 'inherit' });
   if (status !== 0) fail('the TypeScript compiler found errors');
+  writeFileSync(typeScriptStamp, stamp);
+}
+
+/** Whether a program is built of that source: not of what AssemblyScript compiles, nor of declarations. */
+function isProgram(name) {
+  return !name.startsWith(join('lib', 'kernel')) && !name.endsWith('.d.ts');
+}
+
+/** Whether the program of that source is there, and nobody has changed it since everything was built. */
+function isBuilt(name) {
+  const { mtimeMs = Infinity } = statSync(join('dist', name.replace(/ts$/, 'js')), { throwIfNoEntry: false }) ?? {};
+  return mtimeMs <= statSync(typeScriptStamp).mtimeMs;
+}
+
+function filesIn(folder) {
+  const names = readdirSync(folder, { recursive: true });
+  return names.map((name) => join(folder, name)).sort();
+}
+
+function isStamped(file, stamp) {
+  return existsSync(file) && readFileSync(file, 'utf8') === stamp;
+}
+
+/** Changes with those sources, their names, this file, and the versions of the packages that compile. */
+function stampOf(sources) {
+  const hash = createHash('sha256');
+  for (const file of [...sources, 'build.js', 'package-lock.json']) hash.update(file).update(readFileSync(file));
+  return hash.digest('hex');
 }
 
 function fail(message) {

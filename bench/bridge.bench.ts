@@ -1,7 +1,6 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -11,6 +10,7 @@ import { natsQueue } from '../lib/bridge/nats.ts';
 import { serve } from '../lib/bridge/socket.ts';
 import { codec, Queue } from '../lib/index.ts';
 import { CAPACITY } from './bridge.jobs.ts';
+import { temporaryFolder, tied } from './children.ts';
 import { python } from './native.ts';
 import { type Rival, type Scenario, Unavailable } from './scenario.ts';
 
@@ -23,11 +23,13 @@ interface Taker {
 
 /** What runs once a turn of the event loop, ours and Node's, is compiled only after some thousand turns, also in a quick run. */
 const WARM_UP_MS = 2000;
+/** A bare socket, and what goes by way of a NATS server, are as fast after so long as they will be. */
+const SHORT_WARM_UP_MS = 1000;
 /** Two processes run side by side or in turns as the scheduler likes, and change between that within some tens of milliseconds. */
 const SHORTEST_ROUND_MS = 150;
 
-/** A producer in a process of its own, and who takes its items here. */
-function producer(name: string, job: string, take: (folder: string) => Promise<Taker>): Rival {
+/** A producer in a process of its own, and who takes its items here; a quick run warms them up for `quickMs`. */
+function producer(name: string, job: string, take: (folder: string) => Promise<Taker>, quickMs = WARM_UP_MS): Rival {
   let [folder, ms] = ['', 0];
   let taker: Taker | undefined;
   let child: ChildProcess | undefined;
@@ -40,11 +42,11 @@ function producer(name: string, job: string, take: (folder: string) => Promise<T
     name,
     async start(effort) {
       ms = Math.max(SHORTEST_ROUND_MS, effort.roundMs);
-      folder = mkdtempSync(join(tmpdir(), 'ringfence-bench-'));
+      folder = temporaryFolder();
       taker = await take(folder);
-      child = fork(fileURLToPath(new URL('./bridge.jobs.js', import.meta.url)), [job, taker.where]);
+      child = tied(fork(fileURLToPath(new URL('./bridge.jobs.js', import.meta.url)), [job, taker.where]));
       await said();
-      await run(WARM_UP_MS);
+      await run(effort.quick ? quickMs : WARM_UP_MS);
     },
     round: () => run(ms),
     async stop() {
@@ -81,9 +83,8 @@ async function takeRaw(folder: string): Promise<Taker> {
 /** A server of its own for each rival, with nothing on disk but what it wants itself. */
 async function startNats(folder: string): Promise<{ port: number; connection: NatsConnection; stop(): Promise<void> }> {
   const port = 20_000 + Math.floor(Math.random() * 20_000);
-  const server = spawn('nats-server', ['-a', '127.0.0.1', '-p', String(port), '-js', '-sd', folder], {
-    stdio: 'ignore',
-  });
+  const args = ['-a', '127.0.0.1', '-p', String(port), '-js', '-sd', folder];
+  const server = tied(spawn('nats-server', args, { stdio: 'ignore' }));
   let absent = false;
   server.on('error', () => {
     absent = true;
@@ -153,15 +154,18 @@ export const bridge: readonly Scenario[] = [
     ...common,
     name: 'socket queue, 64 at a time: a queue costs at most as much again as its bytes',
     how: 'as before in batches of 64, 48 of them under way; the rival writes the same bytes, 4 KB at a time, and reads them away; its socket holds as many',
-    rivals: [producer('ringfence SocketQueue', 'many', takeFromSocket), producer('node:net', 'raw', takeRaw)],
+    rivals: [
+      producer('ringfence SocketQueue', 'many', takeFromSocket),
+      producer('node:net', 'raw', takeRaw, SHORT_WARM_UP_MS),
+    ],
   },
   {
     ...common,
     name: 'NATS queue: bounds, identities and leases cost little',
     how: 'one process publishes 64 bytes, 256 under way, in memory; another one takes and acknowledges; all with one nats-server',
     rivals: [
-      producer('ringfence natsQueue', 'nats', takeFromNats),
-      producer('@nats-io/jetstream', 'client', takeByClient),
+      producer('ringfence natsQueue', 'nats', takeFromNats, SHORT_WARM_UP_MS),
+      producer('@nats-io/jetstream', 'client', takeByClient, SHORT_WARM_UP_MS),
     ],
   },
 ];

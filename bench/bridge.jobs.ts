@@ -67,5 +67,6 @@ if (process.send) {
     await Promise.all(Array.from({ length: atOnce }, loop));
     process.send?.(sent / (performance.now() - start));
   });
+  process.on('disconnect', () => process.exit()); // there is nobody left to send for
   process.send('ready');
 }

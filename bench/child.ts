@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { tied } from './children.ts';
 import { type Effort, type Rival, Unavailable } from './scenario.ts';
 
 /** A rival that needs a Node of its own: `make` is exported by `module`, and makes it there. */
@@ -37,7 +38,7 @@ export function inProcess(name: string, { module, make, flags }: ChildPlan): Riv
     name,
     elsewhere: true,
     async start(effort) {
-      child = fork(fileURLToPath(import.meta.url), [module, make], { execArgv: [...flags], stdio: 'ignore' });
+      child = tied(fork(fileURLToPath(import.meta.url), [module, make], { execArgv: [...flags], stdio: 'ignore' }));
       await ask(effort);
     },
     round: () => ask('round'),

@@ -1,8 +1,6 @@
 // The table of distances in docs/beyond.md: `node dist/bench/distances.js`. The same code between two threads, two processes
 // and two clients of a NATS server, all on this machine: one item after the other, in batches, and there and back.
 import { type ChildProcess, fork, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -13,6 +11,7 @@ import type { AsyncQueue } from '../lib/bridge/faces.ts';
 import { natsQueue } from '../lib/bridge/nats.ts';
 import { connect, serve } from '../lib/bridge/socket.ts';
 import { attach, Queue, type Shared, share, supervise } from '../lib/index.ts';
+import { endOnSignals, temporaryFolder, tied } from './children.ts';
 
 const BATCH = 64;
 const CAPACITY = 1024;
@@ -90,14 +89,13 @@ async function between(kind: 'threads' | 'socket' | 'nats'): Promise<void> {
     await other.terminate();
     return;
   }
-  const folder = mkdtempSync(join(tmpdir(), 'ringfence-distances-'));
+  const folder = temporaryFolder();
   const end = kind === 'socket' ? await overSocket(join(folder, 'q.sock')) : await overNats(folder);
   await end();
-  rmSync(folder, { recursive: true });
 }
 
 async function other(kind: string, where: string): Promise<ChildProcess> {
-  const child = fork(SELF, [kind, where]);
+  const child = tied(fork(SELF, [kind, where]));
   await new Promise((resolve) => child.once('message', resolve));
   return child;
 }
@@ -115,9 +113,8 @@ async function overSocket(path: string): Promise<() => Promise<void>> {
 }
 
 async function overNats(folder: string): Promise<() => Promise<void>> {
-  const server = spawn('nats-server', ['-a', '127.0.0.1', '-p', String(NATS_PORT), '-js', '-sd', folder], {
-    stdio: 'ignore',
-  });
+  const args = ['-a', '127.0.0.1', '-p', String(NATS_PORT), '-js', '-sd', folder];
+  const server = tied(spawn('nats-server', args, { stdio: 'ignore' }));
   const connection = await patientlyConnect();
   const ways = await natsWays(connection);
   const child = await other('nats', String(NATS_PORT));
@@ -159,6 +156,7 @@ else if (process.send && kind) {
   process.send('ready');
   await answer(ways);
 } else {
+  endOnSignals();
   console.log(`| | items a second, one after the other | in batches of ${BATCH} | there and back |`);
   for (const distance of ['threads', 'socket', 'nats'] as const) await between(distance);
 }

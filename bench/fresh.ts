@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { tied } from './children.ts';
 import { type Rival, Unavailable } from './scenario.ts';
 
 // What can be measured once a process only: each round of such a rival is a fresh Node that prints one figure.
@@ -18,8 +19,9 @@ export const inFresh = (name: string, module: string, subject: string): Rival =>
   start() {},
   async round() {
     try {
-      const { stdout } = await run(process.execPath, ['--expose-gc', fileURLToPath(module), subject]);
-      return Number(stdout);
+      const printed = run(process.execPath, ['--expose-gc', fileURLToPath(module), subject]);
+      tied(printed.child);
+      return Number((await printed).stdout);
     } catch (error) {
       const reason = /^\w*Error.*$/m.exec((error as { stderr?: string }).stderr ?? '');
       throw reason ? new Unavailable(reason[0]) : error;

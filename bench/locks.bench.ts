@@ -76,7 +76,7 @@ const counter = (threads: number): Scenario => ({
   threads,
   rounds: 9,
   compare: true,
-  slow: threads === 4,
+  slow: true,
   scaling: { curve: 'counter under a lock', axis: 'threads', x: threads },
   rivals: [
     counting('locked, ringfence Mutex', 'locked', threads),
@@ -113,6 +113,7 @@ function section(length: string, turns: number): Scenario {
     threads: 2,
     rounds: 9,
     compare: true,
+    slow: turns !== SHORT,
     rivals: [
       rival('ringfence Mutex', 'sections'),
       rival('mutex on JS Atomics', 'sectionsOnAtomics'),

@@ -57,7 +57,8 @@ export async function measure(
     for (let round = 0; round < scenario.rounds; round++) {
       for (const entry of inTurn) {
         if (round >= entry.rounds) continue;
-        if (!entry.absent) await attempt(entry, async () => entry.figures.push(await watched(entry.rival, neighbours)));
+        if (!entry.absent)
+          await attempt(entry, async () => entry.figures.push(figure(await watched(entry.rival, neighbours))));
         tick();
       }
     }
@@ -66,6 +67,12 @@ export async function measure(
   } finally {
     for (const { rival } of entries) await rival.stop();
   }
+}
+
+/** `value`, if it can be compared with others. */
+function figure(value: number): number {
+  if (!Number.isFinite(value)) throw new Error(`a round came to ${value}`);
+  return value;
 }
 
 const elsewhere = ({ rival }: Entry): number => Number(rival.elsewhere ?? false);

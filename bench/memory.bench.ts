@@ -1,7 +1,7 @@
 import { codec, Queue, Region, share } from '../lib/index.ts';
 import { Crew } from './crew.ts';
 import { inFresh } from './fresh.ts';
-import { type Rival, reference, type Scenario } from './scenario.ts';
+import { type Rival, reference, type Scenario, slow } from './scenario.ts';
 
 const MIB = 2 ** 20;
 const CAPACITY = 1024;
@@ -19,9 +19,9 @@ const atRest: Scenario = {
   compare: false,
   rivals: [
     inChild('a region of 64 MiB with a queue of 1,024 slots', 'region'),
-    inChild('the WebAssembly engine of V8, once a process', 'engine'),
+    slow(inChild('the WebAssembly engine of V8, once a process', 'engine')),
     inChild('nothing: the noise of this measurement', 'nothing'),
-    inChild('64 MiB that were filled: what real use shows', 'filled'),
+    slow(inChild('64 MiB that were filled: what real use shows', 'filled')),
   ],
 };
 
@@ -69,7 +69,7 @@ const ofThread: Scenario = {
 };
 const PART = 100_000;
 
-/** A rival whose figure is by how many bytes `region.used` differs after ten million messages (one, if quick) between two threads. */
+/** A rival whose figure is by how many bytes `region.used` differs after ten million messages (300,000, if quick) between two threads. */
 function used(name: string, producer: string, consumer: string, make: (region: Region) => unknown): Rival {
   const module = new URL('./queues.jobs.js', import.meta.url).href;
   let region: Region;
@@ -78,7 +78,7 @@ function used(name: string, producer: string, consumer: string, make: (region: R
   return {
     name,
     async start({ quick }) {
-      parts = quick ? 10 : 100;
+      parts = quick ? 3 : 100;
       region = new Region({ bytes: 64 * MIB });
       const data = share(make(region));
       crew = await Crew.start([producer, consumer].map((job) => ({ module, name: job, data })));
@@ -96,7 +96,7 @@ function used(name: string, producer: string, consumer: string, make: (region: R
 
 const afterUse: Scenario = {
   name: 'memory after use: ten million messages leave region.used where it was',
-  how: 'one producer thread, one consumer thread, ten million messages (one, if quick); region.used at the end less region.used at the start',
+  how: 'one producer thread, one consumer thread, ten million messages (300,000, if quick); region.used at the end less region.used at the start',
   unit: 'bytes',
   better: 'less',
   threads: 2,

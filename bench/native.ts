@@ -7,6 +7,7 @@ import { createInterface, type Interface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { asLeader, tied } from './children.ts';
 import { CACHE } from './node-versions.ts';
 import { type Effort, type Rival, Unavailable } from './scenario.ts';
 
@@ -98,7 +99,7 @@ function interpreter(): Promise<Ask> {
 
 /** A program that is given a mode in a line and answers with a line; it ends when this process does. */
 async function serving(command: string, args: readonly string[]): Promise<Ask> {
-  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'ignore'] });
+  const child = tied(spawn(command, args, { ...asLeader, stdio: ['pipe', 'pipe', 'ignore'] }), asLeader);
   const lines = createInterface({ input: child.stdout });
   const ask: Ask = async (mode) => {
     child.stdin.write(`${mode.join('\t')}\n`);

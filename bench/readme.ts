@@ -3,24 +3,35 @@ import { fileURLToPath } from 'node:url';
 import { bars, scaling } from './charts.ts';
 import { Misuse } from './options.ts';
 import { folder, type Measured, type Results } from './results.ts';
-import { titleOf } from './scenario.ts';
+import { type Question, titleOf } from './scenario.ts';
 
 /** Where the charts of the README lie. */
 export const CHARTS: string = fileURLToPath(new URL('../../docs/charts/', import.meta.url));
 
+const BARS = { 'queue.svg': 'queue of i32, one at a time', 'mutex.svg': 'mutex alone' } as const;
+const CURVE = 'tasks, trivial';
+
+/** Throws where a result of these scenarios has not what the charts of the README show. */
+export function demandCharts(scenarios: readonly Question[]): void {
+  const titles = new Set(scenarios.map(titleOf));
+  const lacking: string[] = Object.values(BARS).filter((title) => !titles.has(title));
+  if (scenarios.filter(({ scaling }) => scaling?.curve === CURVE).length < 2) lacking.push(`${CURVE}, ...`);
+  if (lacking.length > 0) throw new Misuse(`the charts of the README need also ${lacking.join(' and ')}`);
+}
+
 /** The three charts that the README shows, by the names of their files. */
 export function readmeCharts({ scenarios, machine }: Results): Record<string, string> {
-  const named = (title: string): Measured => {
-    const scenario = scenarios.find((candidate) => titleOf(candidate) === title);
-    if (!scenario) throw new Misuse(`the charts of the README need the scenario "${title}", which this result has not`);
-    return scenario;
-  };
-  const tasks = scenarios.filter((scenario) => scenario.scaling?.curve === 'tasks, trivial');
-  if (tasks.length < 2) throw new Misuse('the charts of the README need the scenarios "tasks, trivial"');
+  demandCharts(scenarios);
+  const titled = (title: string) => scenarios.find((candidate) => titleOf(candidate) === title) as Measured;
   return {
-    'queue.svg': alone(bars(named('queue of i32, one at a time'), machine)),
-    'mutex.svg': alone(bars(named('mutex alone'), machine)),
-    'tasks.svg': alone(scaling(tasks, machine)),
+    'queue.svg': alone(bars(titled(BARS['queue.svg']), machine)),
+    'mutex.svg': alone(bars(titled(BARS['mutex.svg']), machine)),
+    'tasks.svg': alone(
+      scaling(
+        scenarios.filter(({ scaling }) => scaling?.curve === CURVE),
+        machine,
+      ),
+    ),
   };
 }
 

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { bars, latencies, scaling } from './charts.ts';
 import { commandFor, crowded, describe, disturbed, folder, type Measured, type Results } from './results.ts';
 import { median, type Row, titleOf } from './scenario.ts';
-import type { Verdict } from './targets.ts';
+import { summary, type Verdict } from './targets.ts';
 import { comparison, headline, number, ranked, spread } from './words.ts';
 
 /** Where the report of the last run lies. */
@@ -55,11 +55,10 @@ const idOf = (scenario: Measured): string =>
 
 function targetsOf(verdicts: readonly Verdict[]): string {
   if (verdicts.length === 0) return '';
-  const met = verdicts.filter(({ state }) => state === 'met').length;
   const items = verdicts.map(
     ({ state, text }) => `<li class="${state.replace(' ', '-')}"><b>${state}</b><span>${safe(text)}</span></li>`,
   );
-  return `<section id="targets"><h2>Targets: ${met} of ${verdicts.length} met</h2><ul class="targets">${items.join('\n')}</ul></section>`;
+  return `<section id="targets"><h2>${summary(verdicts)}</h2><ul class="targets">${items.join('\n')}</ul></section>`;
 }
 
 /** The scenarios that differ only in one number, together. */

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -85,7 +85,7 @@ export function disturbed({ others }: Measured, { cores }: Machine): string | un
   return others > 0.1 ? `other programs used ${others.toFixed(1)} of ${cores} cores meanwhile` : undefined;
 }
 
-/** `bench/results/2026-11-24-amd-epyc-node20.json`; a quick run, and one of a changed tree, say so in their name. */
+/** `bench/results/2026-11-24-amd-epyc-node20.json`; a quick run says so in its name. */
 export function fileFor({ date, machine, quick }: Results): string {
   const cpu = machine.cpu
     .toLowerCase()
@@ -104,6 +104,16 @@ export function save(results: Results, file: string): void {
 const digits = (_key: string, value: unknown): unknown =>
   typeof value === 'number' ? Number(value.toPrecision(6)) : value;
 
+/** Throws an error that says why no results could be kept in `file`. */
+export function demandWritable(file: string): void {
+  try {
+    mkdirSync(dirname(file), { recursive: true });
+    accessSync(existsSync(file) ? file : dirname(file), constants.W_OK);
+  } catch (error) {
+    throw new Misuse(`no results can be kept in ${file}: ${error instanceof Error ? error.message : error}`);
+  }
+}
+
 /** Throws an error that names `file` where it is none of ours. */
 export function load(file: string): Results {
   let results: Partial<Results>;
@@ -112,11 +122,27 @@ export function load(file: string): Results {
   } catch (error) {
     throw new Misuse(`${file} cannot be read as results: ${error instanceof Error ? error.message : error}`);
   }
-  if (results?.format !== 1 || !Array.isArray(results.scenarios)) {
-    throw new Misuse(`${file} holds no results of format 1; npm run bench writes them`);
-  }
+  if (results?.format !== 1) throw new Misuse(`${file} holds no results of format 1; npm run bench writes them`);
+  const { date, command, machine, scenarios, again = [] } = results;
+  const whole =
+    areTexts(date, command, ...['cpu', 'node', 'v8', 'system', 'commit'].map((key) => Object(machine)[key])) &&
+    Number.isInteger(machine?.cores) &&
+    [scenarios, again].every((list) => Array.isArray(list) && list.every(isMeasured));
+  if (!whole) throw new Misuse(`${file} holds results of format 1 of which something is missing`);
   return results as Results;
 }
+
+const areTexts = (...values: readonly unknown[]): boolean => values.every((value) => typeof value === 'string');
+
+function isMeasured(scenario: Partial<Measured> | null): boolean {
+  const { name, how, unit, better, threads, load, others, rows } = scenario ?? {};
+  return (
+    areTexts(name, how, unit, better) && [threads, load, others].every(Number.isFinite) && !!rows && rows.every(isRow)
+  );
+}
+
+const isRow = (row: Partial<Row> | null): boolean =>
+  areTexts(row?.name, row?.remark) && Array.isArray(row?.figures) && row.figures.every(Number.isFinite);
 
 /** The row called `name` in the scenario called `title`. */
 export function find({ scenarios }: Results, title: string, name: string): Row | undefined {

@@ -29,6 +29,8 @@ export interface Rival {
   readonly reference?: boolean;
   /** Whether its rounds take much longer than a round should: a quick run has fewer of them. */
   readonly costly?: boolean;
+  /** Left out of a quick run of everything: no target is about it, and its rounds cost much or say little that is new. */
+  readonly slow?: boolean;
   /** Starts and warms up what the rounds need; throws {@link Unavailable} where this rival cannot run. */
   start(effort: Effort): void | Promise<void>;
   /** Runs one round and returns its figure, in the unit of the scenario. */
@@ -81,6 +83,23 @@ export interface Scenario extends Question {
   readonly rivals: readonly Rival[];
 }
 
+/** What a quick run of everything measures of `scenarios`: nothing that is slow. */
+export const quickOf = (scenarios: readonly Scenario[]): Scenario[] =>
+  scenarios
+    .filter(({ slow }) => !slow)
+    .map((scenario) => ({ ...scenario, rivals: scenario.rivals.filter(({ slow }) => !slow) }));
+
+/** What {@link quickOf} leaves out, by its titles, and of a scenario that is there its rivals. */
+export const leftOut = (scenarios: readonly Scenario[]): string =>
+  scenarios
+    .flatMap(({ name, slow, rivals }) => {
+      const title = titleOf({ name });
+      const names = rivals.flatMap((rival) => (rival.slow ? rival.name : []));
+      if (slow) return title;
+      return names.length > 0 ? `of ${title} ${names.join(', ')}` : [];
+    })
+    .join('; ');
+
 /** What became of a scenario. */
 export interface Outcome {
   readonly rows: readonly Row[];
@@ -130,6 +149,9 @@ export function ratio(subject: Row, against: Row): number {
 
 /** `rival`, for comparison only. */
 export const reference = (rival: Rival): Rival => ({ ...rival, reference: true });
+
+/** `rival`, which a quick run of everything leaves out. */
+export const slow = (rival: Rival): Rival => ({ ...rival, slow: true });
 
 /** Operations that are timed together: one costs less than reading the clock does. */
 const BATCH = 10_000;

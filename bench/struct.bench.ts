@@ -2,7 +2,7 @@ import { MessageChannel } from 'node:worker_threads';
 import { codec, Queue, share } from '../lib/index.ts';
 import { Crew, type Job, onCrew } from './crew.ts';
 import type { City } from './queues.jobs.ts';
-import type { Rival, Scenario } from './scenario.ts';
+import { type Rival, type Scenario, slow } from './scenario.ts';
 import { city } from './struct.jobs.ts';
 
 /** Slots of every ring. */
@@ -31,15 +31,17 @@ const cities = () => share(new Queue<City>({ capacity: CAPACITY, codec: city }))
 const records: Scenario = {
   ...({ better: 'more', threads: 2, rounds: 7, compare: true } as const),
   name: 'queue of structs: records through views beat postMessage of the same objects',
-  how: 'one producer thread, one consumer thread, records of six fields, two of them strings; the last three make objects',
+  how: 'one producer thread, one consumer thread, records of six fields, two of them strings; put, get and postMessage make objects',
   unit: 'M records/s',
   rivals: [
     onCrew('ringfence produceMany, consumeMany', { jobs: () => pair('produceMany', 'consumeMany', cities()) }),
     onCrew('ringfence produce, consume', { jobs: () => pair('produce', 'consume', cities()) }),
     onCrew('ringfence put, get', { jobs: () => pair('putObjects', 'getObjects', cities(), objects) }),
-    onCrew('ringfence put, get of the default codec', {
-      jobs: () => pair('putObjects', 'getObjects', share(new Queue<City>({ capacity: CAPACITY })), objects),
-    }),
+    slow(
+      onCrew('ringfence put, get of the default codec', {
+        jobs: () => pair('putObjects', 'getObjects', share(new Queue<City>({ capacity: CAPACITY })), objects),
+      }),
+    ),
     onCrew('postMessage', { jobs: channel }),
   ],
 };
@@ -81,6 +83,7 @@ const large: Scenario = {
   name: 'queue of bytes, 64 KiB: a message costs two copies and an array',
   how: 'one producer thread, one consumer thread, blockBytes 65,536; beside it the copy of as many bytes in one thread',
   unit: 'GB/s',
+  slow: true,
   rivals: [
     onCrew('ringfence Queue of bytes', { jobs: () => pair('putBytes', 'getBytes', bytes()), factor: MESSAGE / 1000 }),
     onCrew('memcpy', { jobs: () => [{ module, name: 'copyBytes' }], factor: MESSAGE / 1000 }),

@@ -18,6 +18,19 @@ export function text(scenario: Measured, machine: Machine, baseline?: Results): 
     .join('\n');
 }
 
+/** What stands above tables with a column for an earlier result, if this one was measured on `machine`. */
+export function origin({ date, quick, machine: other }: Results, machine: Machine): string {
+  const same = (['cpu', 'cores', 'system'] as const).every((key) => other[key] === machine[key]);
+  return [
+    `then: ${date.slice(0, 10)}${quick ? ', a quick run' : ''}, ${describe(other)}`,
+    same
+      ? undefined
+      : `that was another machine (this one is ${machine.cpu}, ${machine.cores} cores, ${machine.system})`,
+  ]
+    .filter(Boolean)
+    .join('\n');
+}
+
 function table(scenario: Measured, baseline?: Results): string {
   const { unit, compare, rows } = scenario;
   const best = ranked(scenario);

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { Measured, Results } from './results.ts';
-import { median, quantile, type Row, ratio, type Target, titleOf } from './scenario.ts';
+import { median, type Question, quantile, type Row, ratio, type Target, titleOf } from './scenario.ts';
 import { number } from './words.ts';
 
 /** A target, and the title of the scenario that it is about. */
@@ -15,8 +15,29 @@ export interface Verdict {
 
 /** The limits that `--check` holds a run to. */
 export function targets(): readonly NamedTarget[] {
-  return JSON.parse(readFileSync(new URL('../../bench/targets.json', import.meta.url), 'utf8'));
+  const limits: unknown[] = JSON.parse(readFileSync(new URL('../../bench/targets.json', import.meta.url), 'utf8'));
+  return limits.map(asTarget);
 }
+
+const TEXTS = ['scenario', 'subject', 'against'];
+const LIMITS = ['atMost', 'atLeast', 'orFigure'];
+
+/** `limit`, if it is one: what is misspelt would be no limit at all, and always met. */
+export function asTarget(limit: unknown): NamedTarget {
+  const { scenario, subject, atMost, atLeast, ...rest } = Object(limit);
+  const odd = Object.entries(Object(limit)).find(
+    ([key, value]) =>
+      !(TEXTS.includes(key) ? typeof value === 'string' : LIMITS.includes(key) && Number.isFinite(value)),
+  );
+  if (odd) throw new TypeError(`a target has ${TEXTS} as strings and ${LIMITS} as numbers, and not ${odd.join(': ')}`);
+  if (scenario === undefined || subject === undefined || (atMost === undefined) === (atLeast === undefined))
+    throw new TypeError(`a target has a scenario, a subject, and atMost or atLeast, and is ${JSON.stringify(limit)}`);
+  return { scenario, subject, ...(atMost === undefined ? { atLeast } : { atMost }), ...rest };
+}
+
+/** The targets that are about one of these scenarios. */
+export const about = (scenarios: readonly Pick<Question, 'name'>[], limits: readonly NamedTarget[]): NamedTarget[] =>
+  limits.filter((target) => scenarios.some((scenario) => titleOf(scenario) === target.scenario));
 
 type Judged = Pick<Results, 'scenarios' | 'again'>;
 
@@ -27,6 +48,17 @@ export function judge({ scenarios, again = [] }: Judged, limits: readonly NamedT
     return scenario ? [verdict(scenario, again.filter(isOf(target)), target)] : [];
   });
 }
+
+/** How many targets are met; one that was not measured is not. */
+export function summary(verdicts: readonly Verdict[]): string {
+  const count = (wanted: Verdict['state']) => verdicts.filter(({ state }) => state === wanted).length;
+  const others = (['missed', 'not measured'] as const).filter((state) => count(state) > 0);
+  return `Targets: ${[`${count('met')} of ${verdicts.length} met`, ...others.map((state) => `${count(state)} ${state}`)].join(', ')}`;
+}
+
+/** The verdicts as text, and how many there are of each. */
+export const listed = (verdicts: readonly Verdict[]): string =>
+  [summary(verdicts), ...verdicts.map(({ state, text }) => `${state.padEnd(12)}  ${text}`)].join('\n');
 
 /** The targets that seem to be missed, and could be met if they were measured again. */
 export function missed(results: Judged, limits: readonly NamedTarget[]): NamedTarget[] {
@@ -72,8 +104,9 @@ function verdict(first: Measured, again: readonly Measured[], target: NamedTarge
 
 const middle = (figures: readonly number[]): number => quantile(figures, 0.5);
 
+/** A figure that is none, or none that ends, as that of a division by nothing, is within no limit. */
 const within = (figure: number, { atMost = Infinity, atLeast = -Infinity }: Target): boolean =>
-  figure <= atMost && figure >= atLeast;
+  Number.isFinite(figure) && figure <= atMost && figure >= atLeast;
 
 /** One figure; of several their median, which decides, and each of them. */
 function said(figures: readonly number[], unit: string): string {

@@ -6,12 +6,24 @@ import * as assert from 'uvu/assert';
 import { measureAgain } from '../bench/again.ts';
 import { measure } from '../bench/measure.ts';
 import { parse } from '../bench/options.ts';
-import { CHARTS, readmeCharts } from '../bench/readme.ts';
-import { commandFor, fileFor, folder, load, save } from '../bench/results.ts';
-import { FULL, QUICK, quantile, type Rival, ratio, type Scenario, titleOf, Unavailable } from '../bench/scenario.ts';
+import { CHARTS, demandCharts, readmeCharts } from '../bench/readme.ts';
+import { commandFor, demandWritable, fileFor, folder, load, save } from '../bench/results.ts';
+import {
+  FULL,
+  leftOut,
+  QUICK,
+  quantile,
+  quickOf,
+  type Rival,
+  ratio,
+  type Scenario,
+  slow,
+  titleOf,
+  Unavailable,
+} from '../bench/scenario.ts';
 import { scenarios } from '../bench/scenarios.ts';
-import { text } from '../bench/tables.ts';
-import { judge, missed, type NamedTarget, targets } from '../bench/targets.ts';
+import { origin, text } from '../bench/tables.ts';
+import { asTarget, judge, missed, type NamedTarget, namesOf, summary, targets } from '../bench/targets.ts';
 import { headline, sinceThen } from '../bench/words.ts';
 import { resultsOf, row, scenarioOf } from './kit/measured.ts';
 
@@ -94,6 +106,11 @@ test('a rival that cannot run, or that fails on its way, is a row that says why'
   assert.equal(rows[2]?.figures, [], 'half of the rounds are no figure');
 });
 
+test('a round that comes to no number is a failure, and no figure', async () => {
+  const { rows } = await measure(question([noting([], 'ours', () => 1), noting([], 'b', () => Number.NaN)]), () => {});
+  assert.is(rows[1]?.absent, 'it failed: a round came to NaN');
+});
+
 test('an error of our own ends the run, and the others are stopped', async () => {
   const log: string[] = [];
   const ours = noting(log, 'ours', () => {
@@ -133,6 +150,20 @@ test('a target whose rival is absent is not measured; one whose rival does not e
   assert.is(state({ subject: 'ours', against: 'gone', atMost: 1 }), 'not measured');
   assert.is(state({ subject: 'ours', against: 'nobody', atMost: 1 }), 'missed');
   assert.equal(judge({ scenarios: measured }, [of({ scenario: 'another one', subject: 'ours', atMost: 1 })]), []);
+});
+
+test('a ratio to nothing meets no limit, and what was not measured is counted as not met', () => {
+  const still = scenarioOf([row('ours', [10]), row('still', [0]), row('gone', [], { absent: 'no compiler' })]);
+  const verdicts = judge({ scenarios: [still] }, [
+    of({ subject: 'ours', against: 'still', atLeast: 2 }),
+    of({ subject: 'ours', against: 'gone', atLeast: 2 }),
+    of({ subject: 'ours', atMost: 10 }),
+  ]);
+  assert.equal(
+    verdicts.map((verdict) => verdict.state),
+    ['missed', 'not measured', 'met'],
+  );
+  assert.is(summary(verdicts), 'Targets: 1 of 3 met, 1 missed, 1 not measured');
 });
 
 test('of a target that was measured again the median of all measurements decides, the first one among them', () => {
@@ -187,6 +218,32 @@ test('every target names a scenario, and rivals that are in it', () => {
     assert.ok(names, title);
     for (const name of [subject, against ?? subject]) assert.ok(names?.includes(name), `${title}: ${name}`);
   }
+});
+
+test('a quick run of everything measures all that a target is about, and leaves something out', () => {
+  const quick = quickOf(scenarios);
+  for (const target of targets()) {
+    const names = quick.find((scenario) => titleOf(scenario) === target.scenario)?.rivals.map(({ name }) => name) ?? [];
+    for (const name of namesOf(target)) assert.ok(names.includes(name), `${target.scenario}: ${name}`);
+  }
+  assert.ok(quick.length < scenarios.length);
+  const [first, ...rest] = scenarios as [Scenario, ...Scenario[]];
+  const kept = { ...first, rivals: [noting([], 'kept', () => 1), slow(noting([], 'left', () => 1))] };
+  assert.equal(
+    quickOf([kept]).flatMap(({ rivals }) => rivals.map(({ name }) => name)),
+    ['kept'],
+  );
+  assert.is(leftOut([kept, { ...(rest[0] as Scenario), slow: true }]), 'of mutex alone left; counter, 1 thread');
+});
+
+test('a target whose limit is misspelt, or is none, is refused: it would always be met', () => {
+  const whole = { scenario: 'mutex alone', subject: 'ours', atMost: 1 };
+  assert.equal(asTarget(whole), whole);
+  assert.throws(() => asTarget({ ...whole, atmost: 1 }), /atmost: 1/);
+  assert.throws(() => asTarget({ ...whole, atMost: '1' }), /atMost: 1/);
+  assert.throws(() => asTarget({ ...whole, atLeast: 2 }), /atMost or atLeast/);
+  assert.throws(() => asTarget({ scenario: 'mutex alone', subject: 'ours' }), /atMost or atLeast/);
+  assert.throws(() => asTarget({ subject: 'ours', atMost: 1 }), /has a scenario/);
 });
 
 test('every scenario has a title of its own, a hypothesis, and rivals of different names', () => {
@@ -252,6 +309,41 @@ test('a file that holds no results is refused by name', () => {
   writeFileSync(file, '{}');
   assert.throws(() => load(file), /other\.json holds no results/);
   assert.throws(() => load(join(within, 'none.json')), /none\.json cannot be read/);
+  const whole = resultsOf(measured);
+  const refused = (json: string, pattern: RegExp) => {
+    writeFileSync(file, json);
+    assert.throws(() => load(file), pattern, json.slice(0, 80));
+  };
+  refused(JSON.stringify(whole).slice(0, -20), /other\.json cannot be read/);
+  const lacking = /other\.json holds results of format 1 of which something is missing/;
+  refused(JSON.stringify({ ...whole, machine: undefined }), lacking);
+  refused(JSON.stringify({ ...whole, scenarios: [{ ...whole.scenarios[0], rows: undefined }] }), lacking);
+  refused(JSON.stringify({ ...whole, scenarios: [{ ...whole.scenarios[0], rows: [{ name: 'ours' }] }] }), lacking);
+  refused(JSON.stringify({ ...whole, scenarios: [null] }), lacking);
+});
+
+test('a place where no results can be kept is refused before anything is measured', () => {
+  const file = join(within, 'a file');
+  writeFileSync(file, '');
+  assert.throws(() => demandWritable(join(file, 'a.json')), /no results can be kept in .*a\.json/);
+  demandWritable(join(within, 'new', 'a.json'));
+});
+
+test('tables say where the earlier result is from that they compare with, and that it was another machine', () => {
+  const { machine, ...results } = resultsOf(measured);
+  assert.is(
+    origin({ ...results, machine }, machine).split('\n').length,
+    1,
+    'the same machine, and the same commit or another one',
+  );
+  const said = origin({ ...results, machine }, { ...machine, cpu: 'another CPU' });
+  assert.match(said, /^then: 2026-11-24, a quick run, AMD EPYC/);
+  assert.match(said, 'that was another machine (this one is another CPU, 2 cores');
+});
+
+test('charts of the README that the scenarios are not there for are refused by their names', () => {
+  assert.throws(() => demandCharts(scenarios.slice(0, 1)), /need also queue of i32, one at a time and tasks, trivial/);
+  demandCharts(quickOf(scenarios));
 });
 
 test('options that cannot be say what was wrong', () => {
@@ -260,6 +352,17 @@ test('options that cannot be say what was wrong', () => {
   assert.throws(() => parse(['a', 'b']), /"b" as well/);
   assert.ok(parse(['--only', 'MUTEX']).only.test('mutex alone'));
   assert.ok(parse(['MUTEX', '--quick']).quick);
+  assert.throws(() => parse(['a', '--only', 'b']), /"a" as well/);
+  assert.throws(() => parse(['--from', 'a.json', '--quick']), /--quick is about what would be measured/);
+  assert.throws(() => parse(['--json', '--baseline', 'a.json']), /give it a FILE\.json/);
+});
+
+test('--json has a file, or takes the place of the tables', () => {
+  const { json, file, only } = parse(['--json', 'a.json', 'mutex']);
+  assert.equal([json, file, only.source], [false, 'a.json', 'mutex']);
+  assert.equal(parse(['--json', 'mutex']).json, true);
+  assert.equal(parse(['--json', 'mutex']).only.source, 'mutex');
+  assert.not.ok(parse(['--json', 'a.json', '--baseline', 'b.json']).json);
 });
 
 test('the charts of the README are those of a result file that is in the repository', () => {
