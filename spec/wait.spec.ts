@@ -344,4 +344,25 @@ test('a process whose last promise can never be settled stays, and does nothing'
   assert.equal(ended, { code: null, stdout: '', stderr: '' });
 });
 
+test('a doze ends by the clock, or by a wake, also by one that came before', () => {
+  const { parker, slot } = newRegion();
+  const begin = performance.now();
+  parker.doze(20);
+  assert.ok(performance.now() - begin > 19);
+  parker.unpark(slot);
+  parker.doze(1e9); // or this never ends
+});
+
+test('while a thread dozes its promises leave their wakes to others, and go on afterwards', async () => {
+  const queue = newQueue(newRegion());
+  const item = queue.getAsync();
+  assert.ok(awaited(queue, QUEUE_GETTERS));
+  let awaitedMeanwhile = true;
+  queue.region.parker.blocking.add(() => (awaitedMeanwhile = awaited(queue, QUEUE_GETTERS)));
+  queue.region.parker.doze(1);
+  assert.not.ok(awaitedMeanwhile);
+  queue.put(7);
+  assert.is(await item, 7);
+});
+
 test.run();

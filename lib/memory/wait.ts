@@ -209,6 +209,20 @@ export class Parker {
     }
   }
 
+  /**
+   * Blocks the thread for so many milliseconds, or until it is woken for another reason. It stands in no set meanwhile, so nobody
+   * wakes it for what comes.
+   */
+  doze(milliseconds: number): void {
+    this.#withdraw();
+    for (const tell of this.blocking) tell();
+    if (this.#kernel.parkBegin(this.#record)) {
+      Atomics.wait(this.#i32, this.#parkWord(this.#record), PARKED, milliseconds);
+      this.#kernel.parkEnd(this.#record);
+    }
+    this.#rejoinSoon();
+  }
+
   /** Once for each wait, and again if a wait of the code that an attempt ran came between. */
   #publish(operation: Operation<unknown>, endless: boolean): void {
     if (this.#published === operation) return;

@@ -20,8 +20,8 @@ export const SINCE = 5;
 export const COST = 6;
 /** Milliseconds that a source waited for room. */
 export const WAITED = 7;
-/** Words of one thread: a line of 64 bytes. */
-const WORDS = 8;
+/** Words from one thread's to the next one's: twice what they need, so that wherever the first ones lie, no two threads share a line of 64 bytes. */
+const WORDS = 16;
 
 /** The words of one thread. */
 export type Gauge = Float64Array;
@@ -29,7 +29,13 @@ export type Gauge = Float64Array;
 /** What the threads of one stage write down. */
 export interface Gauges {
   readonly words: Float64Array;
-  /** How long records took, in nanoseconds; one histogram for all threads, whose memory is shared and locked by Node. */
+  readonly times: readonly RecordableHistogram[];
+}
+
+/** What one of them writes down. */
+export interface Gauged {
+  readonly gauge: Gauge;
+  /** How long its records took, in nanoseconds: in shared memory, which Node locks for each of them, so each thread has its own. */
   readonly times: RecordableHistogram;
 }
 
@@ -37,11 +43,25 @@ const HOUR = 3.6e12; // ns
 
 export function newGauges(threads: number): Gauges {
   const words = new Float64Array(new SharedArrayBuffer(threads * WORDS * 8));
-  return { words, times: createHistogram({ figures: 2, highest: HOUR }) };
+  return { words, times: Array.from({ length: threads }, newTimes) };
 }
 
-export function gaugeOf({ words }: Gauges, thread: number): Gauge {
-  return words.subarray(thread * WORDS, (thread + 1) * WORDS);
+function newTimes(): RecordableHistogram {
+  return createHistogram({ figures: 2, highest: HOUR });
+}
+
+/** How long records took in all threads together. */
+export function timesOf({ times }: Gauges): RecordableHistogram {
+  const [first, ...others] = times as [RecordableHistogram, ...RecordableHistogram[]];
+  if (others.length === 0) return first;
+  const all = newTimes();
+  for (const each of times) all.add(each);
+  return all;
+}
+
+export function gaugedIn({ words, times }: Gauges, thread: number): Gauged {
+  const gauge = words.subarray(thread * WORDS, (thread + 1) * WORDS);
+  return { gauge, times: times[thread] as RecordableHistogram };
 }
 
 export function add(gauge: Gauge, word: number, n: number): void {
@@ -84,7 +104,7 @@ export class Stopwatch {
   #record = 0;
   #exact = true;
 
-  constructor(gauge: Gauge, times: RecordableHistogram, timed: boolean) {
+  constructor({ gauge, times }: Gauged, timed: boolean) {
     this.#gauge = gauge;
     this.#times = times;
     this.#timed = timed;

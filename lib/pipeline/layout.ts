@@ -128,6 +128,7 @@ export class Layout {
       stopped: this.stopped,
       codec: records,
       groups,
+      consumers: next.threads,
       records: most,
       bytes: MESSAGE_BYTES,
       reports: this.reports,

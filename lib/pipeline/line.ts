@@ -10,7 +10,8 @@ import type { Queue } from '../queue/queue.ts';
 import type { Event } from '../sync/event.ts';
 import type { Value } from '../sync/value.ts';
 import type { Chunk } from './form.ts';
-import { recycle } from './message.ts';
+import { countOf, recycle } from './message.ts';
+import { Pace } from './pace.ts';
 
 /** Thrown in a thread whose pipeline was stopped, also through the function of a sink; it never leaves that thread. */
 export const STOPPED: ClosedError = new ClosedError('the pipeline, which was stopped,');
@@ -25,6 +26,8 @@ export interface Line {
   readonly codec: Known;
   /** How deep those lie in arrays: a record is one of them at 0. */
   readonly groups: number;
+  /** Threads that take from it. */
+  readonly consumers: number;
   /** Most records of a message. */
   readonly records: number;
   /** Bytes that a message should not have more of. */
@@ -48,7 +51,7 @@ function isStop(error: unknown): boolean {
 
 // A message is worth more than a wake-up, so whoever has to wait for one, or for room, sleeps at once and looks no more: where
 // there are more threads than cores, looking takes a core from those that work. And whoever waited for room is woken when
-// half of it is free: else it would be woken for each message, and sleep again after it.
+// half of it is free: else it would be woken for each message, and sleep again after it. What Pace does for consumers.
 
 /** Puts messages into a line. */
 export class Sender {
@@ -103,18 +106,21 @@ export class Sender {
 /** Takes messages out of a line. */
 export class Receiver {
   readonly #line: Line;
+  /** Of the only consumer: several would take each other's messages while one dozes. */
+  readonly #pace: Pace | undefined;
   /** Whether it waits in a promise and does not block the thread. */
   patient = false;
 
   constructor(line: Line) {
     this.#line = line;
+    this.#pace = line.consumers === 1 ? new Pace(performance.now()) : undefined;
     line.queue.gets.wakeLate();
   }
 
   /** A message that is there now. Throws STOPPED. */
   tryTake(): Chunk | undefined {
     try {
-      return this.#line.queue.tryGet();
+      return this.#took(this.#line.queue.tryGet());
     } catch (error) {
       return this.#over(error);
     }
@@ -123,10 +129,24 @@ export class Receiver {
   /** The next message, or nothing after the last one; blocks. Throws STOPPED. */
   takeNow(): Chunk | undefined {
     try {
-      return this.#line.queue.gets.getPatiently();
+      return this.#took(this.#next());
     } catch (error) {
       return this.#over(error);
     }
+  }
+
+  #next(): Chunk {
+    const { queue } = this.#line;
+    const message = queue.tryGet();
+    if (message) return message;
+    const doze = this.#pace?.none(performance.now(), queue.capacity) ?? 0;
+    if (doze > 0) queue.region.parker.doze(doze);
+    return queue.gets.getPatiently();
+  }
+
+  #took(message: Chunk | undefined): Chunk | undefined {
+    if (message) this.#pace?.took(countOf(message));
+    return message;
   }
 
   /** The next message, or nothing after the last one; blocks, or waits in the promise. Throws STOPPED. */

@@ -1,4 +1,4 @@
-import { add, type Gauge, type Gauges, IN, RECORD, Stopwatch } from './gauge.ts';
+import { add, type Gauge, type Gauged, IN, RECORD, Stopwatch } from './gauge.ts';
 import type { Inlet } from './inlet.ts';
 import type { Message } from './message.ts';
 import type { Later } from './tickets.ts';
@@ -14,10 +14,10 @@ export class Records<T = unknown> {
   #message: Message | undefined;
   #accepted: Later;
 
-  constructor(inlet: Inlet, gauge: Gauge, times: Gauges['times']) {
+  constructor(inlet: Inlet, gauged: Gauged) {
     this.#inlet = inlet;
-    this.#gauge = gauge;
-    this.#watch = new Stopwatch(gauge, times, false);
+    this.#gauge = gauged.gauge;
+    this.#watch = new Stopwatch(gauged, false);
   }
 
   /** Written out, since for tiny records a generator costs as much as all the rest. */

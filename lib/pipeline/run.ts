@@ -17,7 +17,7 @@ import type { Thread } from '../pool/thread.ts';
 import { isDefined } from '../queue/known.ts';
 import type { Queue } from '../queue/queue.ts';
 import { Delivery } from './delivery.ts';
-import { add, gaugeOf, now, OUT, RECORD, SINCE, WAITED } from './gauge.ts';
+import { add, gaugedIn, now, OUT, RECORD, SINCE, WAITED } from './gauge.ts';
 import { Inlet } from './inlet.ts';
 import { type Laid, Layout } from './layout.ts';
 import { type Line, type Report, STOPPED } from './line.ts';
@@ -98,7 +98,7 @@ export class Run {
   /** The records that come to the sink, for a loop in this thread. */
   records(): Records {
     const { gauges } = this.#laidSink;
-    return new Records(this.#inlet(), gaugeOf(gauges, 0), gauges.times);
+    return new Records(this.#inlet(), gaugedIn(gauges, 0));
   }
 
   /** Where codecs may be defined that these lines have: all modules of the pipeline, each once. */
@@ -133,7 +133,7 @@ export class Run {
     const { into } = this.#sink;
     if ('thread' in into) this.#result = this.#startThread(sink, 'sink', { into: into.thread }, 0);
     else if ('fold' in into) {
-      const stage = new Stage(sink.conduct, gaugeOf(sink.gauges, 0), sink.gauges.times);
+      const stage = new Stage(sink.conduct, gaugedIn(sink.gauges, 0));
       this.#result = stage.run(into.fold.step, this.#inlet()).then(() => into.fold.result());
     } else if ('remote' in into) this.#result = this.#deliver(sink, into.remote);
     else if ('stream' in into) this.#result = this.#stream(into.stream, into.end);
@@ -157,9 +157,10 @@ export class Run {
     more: object,
     at: number,
   ): Promise<unknown> {
+    const gauged = gaugedIn(gauges, at);
+    const { gauge } = gauged;
     const place = {
-      gauges,
-      thread: at,
+      gauged,
       conduct,
       input,
       output,
@@ -167,7 +168,6 @@ export class Run {
       ...pick(more),
     };
     const thread = startThread(this.#plan.region, node.name, job, place);
-    const gauge = gaugeOf(gauges, at);
     const failed = (error: unknown): void => {
       const died = error instanceof ThreadDiedError;
       if (died && this.#halt.signal.aborted) return; // it was terminated, or ended itself when it was stopped
@@ -222,7 +222,7 @@ export class Run {
   }
 
   async #source({ node, gauges, output }: Laid, give: (outlet: Outlet) => Promise<void>): Promise<void> {
-    const gauge = gaugeOf(gauges, 0);
+    const { gauge } = gaugedIn(gauges, 0);
     const outlet = outletOf(output as NonNullable<Laid['output']>, gauge, (waited) => add(gauge, WAITED, waited));
     outlet.patient = true;
     try {
@@ -233,10 +233,10 @@ export class Run {
   }
 
   #deliver({ conduct, gauges, input }: Laid, into: AsyncQueue): Promise<void> {
-    const gauge = gaugeOf(gauges, 0);
-    const stage = new Stage(conduct, gauge, gauges.times);
+    const gauged = gaugedIn(gauges, 0);
+    const stage = new Stage(conduct, gauged);
     const fail = (error: unknown): void => this.fail(error);
-    const delivery = new Delivery(into, stage, gauge, input as Line, this.#halt.signal, fail);
+    const delivery = new Delivery(into, stage, gauged.gauge, input as Line, this.#halt.signal, fail);
     return stage.run(
       stepOf('pass', () => undefined, delivery, conduct),
       this.#inlet(),
@@ -249,7 +249,7 @@ export class Run {
     try {
       await streamTo(this.records()[Symbol.asyncIterator](), stream as NodeJS.WritableStream, { end });
     } catch (error) {
-      throw error === STOPPED ? error : new StageError(node.name, gaugeOf(gauges, 0)[RECORD] as number, error);
+      throw error === STOPPED ? error : new StageError(node.name, gaugedIn(gauges, 0).gauge[RECORD] as number, error);
     }
   }
 

@@ -1,8 +1,7 @@
-import type { RecordableHistogram } from 'node:perf_hooks';
 import { StageError } from '../memory/errors.ts';
 import { type Failure, pack } from '../pool/failure.ts';
 import type { Queue } from '../queue/queue.ts';
-import { add, FAILED, type Gauge, IN, RECORD, Stopwatch } from './gauge.ts';
+import { add, FAILED, type Gauge, type Gauged, IN, RECORD, Stopwatch } from './gauge.ts';
 import type { Inlet } from './inlet.ts';
 import { STOPPED } from './line.ts';
 import type { Message } from './message.ts';
@@ -37,10 +36,10 @@ export class Stage {
   /** Something had to be awaited: from then on the thread sleeps in its event loop. */
   #patient = false;
 
-  constructor(conduct: Conduct, gauge: Gauge, times: RecordableHistogram) {
+  constructor(conduct: Conduct, gauged: Gauged) {
     this.#conduct = conduct;
-    this.#gauge = gauge;
-    this.#watch = new Stopwatch(gauge, times, conduct.timed);
+    this.#gauge = gauged.gauge;
+    this.#watch = new Stopwatch(gauged, conduct.timed);
   }
 
   /** Hears of the time that went by waiting for room. */

@@ -1,4 +1,4 @@
-import { BUSY, FAILED, IN, OUT, sum, WAITED } from './gauge.ts';
+import { BUSY, FAILED, IN, OUT, sum, timesOf, WAITED } from './gauge.ts';
 import type { Laid } from './layout.ts';
 
 /** One stage, the source or the sink, in `stats()`. */
@@ -38,7 +38,8 @@ export function statsOf(laid: readonly Laid[], milliseconds: number, ended: bool
     const groups = laid[at - 1]?.node.batch || 1;
     const [came, out] = [sum(gauges, IN), sum(gauges, OUT)];
     const worked = at === 0 ? sum(gauges, BUSY) || milliseconds - sum(gauges, WAITED) : sum(gauges, BUSY);
-    const quantile = (share: number): number => (gauges.times.count === 0 ? 0 : gauges.times.percentile(share) / 1e6);
+    const times = timesOf(gauges);
+    const quantile = (share: number): number => (times.count === 0 ? 0 : times.percentile(share) / 1e6);
     return {
       name: node.name,
       threads: node.threads,

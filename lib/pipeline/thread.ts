@@ -1,7 +1,7 @@
 // What runs in the threads of a pipeline: pool/worker.ts calls these as the functions of any other module.
 import { StageError, show, TaskError } from '../memory/errors.ts';
 import { Queue } from '../queue/queue.ts';
-import { add, BUSY, type Gauge, type Gauges, gaugeOf, OUT, RECORD, WAITED } from './gauge.ts';
+import { add, BUSY, type Gauge, type Gauged, OUT, RECORD, WAITED } from './gauge.ts';
 import { Inlet } from './inlet.ts';
 import { type Line, type Report, STOPPED, stopSignal } from './line.ts';
 import type { Outlet } from './outlet.ts';
@@ -27,8 +27,7 @@ export interface Exported {
 interface Place {
   /** What it has to load although it runs no function of it: modules that may define codecs. */
   readonly modules: readonly string[];
-  readonly gauges: Gauges;
-  readonly thread: number;
+  readonly gauged: Gauged;
   readonly conduct: Conduct;
 }
 
@@ -55,9 +54,9 @@ export interface SinkPlace extends Place {
 /** A thread between two lines. */
 export function stage(place: StagePlace): Promise<void> {
   return untilStopped(async () => {
-    const { kind, call, input, output, gauges, thread, conduct } = place;
-    const gauge = gaugeOf(gauges, thread);
-    const work = new Stage(conduct, gauge, gauges.times);
+    const { kind, call, input, output, gauged, conduct } = place;
+    const { gauge } = gauged;
+    const work = new Stage(conduct, gauged);
     const [fn, inlet, outlet] = await naming(conduct, gauge, async () => {
       const fn = await loaded(call, place); // before the codecs, which it may define
       return [fn, new Inlet(input, conduct.views), outletOf(output, gauge, work.waited)];
@@ -69,8 +68,8 @@ export function stage(place: StagePlace): Promise<void> {
 /** The thread that makes the records. */
 export function source(place: SourcePlace): Promise<void> {
   return untilStopped(async () => {
-    const { from, output, gauges, thread, conduct } = place;
-    const gauge = gaugeOf(gauges, thread);
+    const { from, output, gauged, conduct } = place;
+    const { gauge } = gauged;
     const begin = performance.now();
     const ended = () => add(gauge, BUSY, performance.now() - begin - (gauge[WAITED] as number));
     await naming(conduct, gauge, async () => {
@@ -110,8 +109,8 @@ async function drain(from: Queue, { output, terms }: SourcePlace, outlet: Outlet
 /** The thread that takes the records; gives what its function gives. */
 export function sink(place: SinkPlace): Promise<unknown> {
   return untilStopped(async () => {
-    const { into, input, gauges, thread, conduct } = place;
-    const gauge = gaugeOf(gauges, thread);
+    const { into, input, gauged, conduct } = place;
+    const { gauge } = gauged;
     const [fn, inlet] = await naming(conduct, gauge, async () => {
       const fn = await loaded(into instanceof Queue ? undefined : into, place);
       return [fn, new Inlet(input, conduct.views)];
@@ -119,11 +118,11 @@ export function sink(place: SinkPlace): Promise<unknown> {
     if (into instanceof Queue) {
       const signal = stopSignal(input);
       const put = (record: unknown) => (into.tryPut(record) ? undefined : into.putAsync(record, { signal }));
-      return new Stage(conduct, gauge, gauges.times).run(put, inlet);
+      return new Stage(conduct, gauged).run(put, inlet);
     }
-    if (into.kind === 'to') return naming(conduct, gauge, async () => fn(new Records(inlet, gauge, gauges.times)));
+    if (into.kind === 'to') return naming(conduct, gauge, async () => fn(new Records(inlet, gauged)));
     const fold = into.kind === 'reduce' ? folding(fn, into.initial) : visiting(fn);
-    await new Stage(conduct, gauge, gauges.times).run(fold.step, inlet);
+    await new Stage(conduct, gauged).run(fold.step, inlet);
     return fold.result();
   });
 }

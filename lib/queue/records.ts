@@ -14,7 +14,7 @@ import { type Struct, StructView, type View } from './struct.ts';
 /** Bytes of a thread's batch: so many records are put or taken at once. */
 const BATCH_BYTES = 2048;
 /** Records up to this many words are faster to copy in a loop. */
-const FEW = 32;
+const FEW = 64;
 
 /** Memory of this thread for records in a row, each with a view. */
 class Draft {
