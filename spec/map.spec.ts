@@ -4,7 +4,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ClosedError, ThreadDiedError } from '../lib/memory/errors.ts';
-import type { TaskEnd } from '../lib/pool/transport.ts';
+import type { TaskEnd } from '../lib/pool/timing.ts';
 import { closePools, newPool, reasonOf } from './kit/pools.ts';
 import { ENTERED, newGate, OPEN } from './kit/tasks.ts';
 import { until } from './kit/until.ts';

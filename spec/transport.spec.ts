@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert';
 import { CodecError, TaskError, ThreadDiedError } from '../lib/memory/errors.ts';
 import { Region } from '../lib/memory/region.ts';
 import { Pool } from '../lib/pool/pool.ts';
-import type { TaskEnd } from '../lib/pool/transport.ts';
+import type { TaskEnd } from '../lib/pool/timing.ts';
 import { Event } from '../lib/sync/event.ts';
 import { Mutex } from '../lib/sync/mutex.ts';
 import { closePools, newPool, reasonOf } from './kit/pools.ts';

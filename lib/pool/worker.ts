@@ -23,7 +23,8 @@ import '../sync/semaphore.ts';
 import '../sync/value.ts';
 import { type Failure, isFailure, pack } from './failure.ts';
 import { isMoved, MOVED_VALUE, type Moved, sendable, transfersOf, whyNotMovable } from './message.ts';
-import { type Residence, Resident, type Workshop } from './resident.ts';
+import type { Residence } from './residence.ts';
+import { Resident, type Workshop } from './resident.ts';
 
 // What runs in each thread of a pool: piscina loads this file and not the user's module, so that a module that does not
 // load is the failure of a task (piscina would leave the queue waiting), and so that errors arrive whole.
