@@ -187,8 +187,18 @@ export function takeShort(from: Buffer, at: number, length: number): string {
   const word = words[hash] as string;
   let same = word.length === length;
   for (let i = 0; same && i < length; i++) same = word.charCodeAt(i) === from[at + i];
-  if (!same) words[hash] = from.toString('latin1', at, at + length);
+  if (!same) words[hash] = textOf(from, at, length);
   return words[hash] as string;
+}
+
+/** An array for the characters of a text of each length up to SHORT. */
+const units: number[][] = Array.from({ length: SHORT + 1 }, (_, length) => new Array(length).fill(0));
+
+/** V8 makes a short text of its characters in half the time that a Buffer needs. */
+function textOf(from: Buffer, at: number, length: number): string {
+  const these = units[length] as number[];
+  for (let i = 0; i < length; i++) these[i] = from[at + i] as number;
+  return String.fromCharCode(...these);
 }
 
 /** Reads what `Writer` and `putText` wrote; nothing that it returns is a view of `from`. */
