@@ -16,9 +16,10 @@ import {
 } from '../memory/wait.ts';
 import type { Finish } from './finish.ts';
 import { isDownTo, Messages } from './messages.ts';
-import { type Lends, type NumberArray, type Payloads, type Prompt, refusal } from './payload.ts';
+import { type Lends, type NumberArray, type Payloads, type Prompt, refusal, type Shows } from './payload.ts';
 import type { Records } from './records.ts';
 import { Deliveries, type Held } from './redelivery.ts';
+import type { View } from './struct.ts';
 
 /** What is taken of a queue that is closed and drained. */
 export const ENDED: unique symbol = Symbol('ended');
@@ -277,6 +278,23 @@ export class Gets<T> {
     const item = this.#parker.hasWaiters(this.#getters) ? AGAIN : this.tryBorrow(lender);
     if (item !== AGAIN) return item;
     return this.#parker.wait({ ...this.#taking(), attempt: () => this.tryBorrow(lender) }, options);
+  }
+
+  /** Shows the first item, which was taken, and others that are there, up to `max` in all: how many. The first error comes out in the end. */
+  show(lender: Shows<T>, first: T, max: number, use: (view: View<T>) => void): number {
+    let failure: { readonly error: unknown } | undefined;
+    let count = 0;
+    for (let lent: Found<T> = first; lent !== AGAIN && lent !== ENDED; ) {
+      count++;
+      try {
+        lender.show(lent, use);
+      } catch (error) {
+        failure ??= { error };
+      }
+      lent = count < max && !this.#parker.hasWaiters(this.#getters) ? this.tryBorrow(lender) : AGAIN;
+    }
+    if (failure) throw failure.error;
+    return count;
   }
 
   /** Whether there may be something to take. */

@@ -41,7 +41,8 @@ export class Messages<T> implements Payloads<T>, Lends {
   readonly #codec: Codec<T>;
   readonly #owner: number;
   readonly #blocks: number;
-  readonly #blockBytes: number;
+  /** Bytes of a message that a block has room for. */
+  readonly blockBytes: number;
   readonly #longs: Longs;
   lacking = 0;
   /** Items that may be in the queue when a producer is woken. */
@@ -56,7 +57,7 @@ export class Messages<T> implements Payloads<T>, Lends {
     this.#codec = codec.bind?.(region) ?? codec;
     this.#owner = region.slot + 1;
     this.#blocks = region.i32[(offset + QUEUE_BLOCKS) >> 2] ?? 0;
-    this.#blockBytes = (region.i32[(offset + QUEUE_BLOCK_STRIDE) >> 2] ?? 0) - BLOCK_DATA;
+    this.blockBytes = (region.i32[(offset + QUEUE_BLOCK_STRIDE) >> 2] ?? 0) - BLOCK_DATA;
     this.#longs = new Longs(region);
   }
 
@@ -68,7 +69,7 @@ export class Messages<T> implements Payloads<T>, Lends {
     const data = block + BLOCK_DATA;
     let written = false;
     try {
-      const end = this.#codec.encode(value, buffer, data, data + this.#blockBytes);
+      const end = this.#codec.encode(value, buffer, data, data + this.blockBytes);
       if (end >= 0) {
         i32[(block + BLOCK_LENGTH) >> 2] = end - data;
         written = true;
@@ -94,7 +95,7 @@ export class Messages<T> implements Payloads<T>, Lends {
     if (bytes > this.#region.bytes) throw new MessageTooLargeError(bytes, this.#region.pieces.stretchForMessages);
     const block = this.#claim();
     if (block === AGAIN) return AGAIN;
-    if (bytes > this.#blockBytes && this.#longs.claim(block, bytes) === 0) {
+    if (bytes > this.blockBytes && this.#longs.claim(block, bytes) === 0) {
       this.#free(block);
       const most = this.#region.pieces.stretchForMessages;
       if (bytes > most) throw new MessageTooLargeError(bytes, most);
@@ -106,7 +107,7 @@ export class Messages<T> implements Payloads<T>, Lends {
 
   /** Whether there is a piece for a message of so many bytes; if not, producers are woken when some are freed. */
   hasStretch(bytes: number): boolean {
-    return bytes <= this.#blockBytes || this.#longs.hasStretch(bytes);
+    return bytes <= this.blockBytes || this.#longs.hasStretch(bytes);
   }
 
   /** How long the message is. */
@@ -179,7 +180,7 @@ export class Messages<T> implements Payloads<T>, Lends {
 
   #writeBytes({ bytes, words }: Packed, start: number, end: number): Letter | typeof AGAIN {
     const length = end - start;
-    if (length > this.#blockBytes) return this.write(bytes.subarray(start, end) as T);
+    if (length > this.blockBytes) return this.write(bytes.subarray(start, end) as T);
     const block = this.#claim();
     if (block === AGAIN) return AGAIN;
     const { i32, buffer } = this.#region;
@@ -224,7 +225,29 @@ export class Messages<T> implements Payloads<T>, Lends {
   }
 
   protected decodeTaken(): T {
-    const block = this.taken;
+    return this.decodeAndDrop(this.taken);
+  }
+
+  /** Throws InvalidHandleError when the queue was freed: then no message of it is anybody's any more. */
+  check(): void {
+    this.#region.check(this.#place);
+  }
+
+  /** Copies a message that was taken into `words` and drops it: its length, or -1 when it lies behind its block, and nothing is done. */
+  copyShort(block: Letter, words: Int32Array): number {
+    const { i32 } = this.#region;
+    if ((i32[(block + BLOCK_REST) >> 2] as number) > 0) return -1;
+    const length = i32[(block + BLOCK_LENGTH) >> 2] as number;
+    const at = (block + BLOCK_DATA) >> 2;
+    const end = (length + 3) >> 2;
+    if (length > FEW_BYTES) words.set(i32.subarray(at, at + end));
+    else for (let i = 0; i < end; i++) words[i] = i32[at + i] as number;
+    this.#free(block);
+    return length;
+  }
+
+  /** A message that was taken, as an item of its own. */
+  decodeAndDrop(block: Letter): T {
     try {
       return this.decode(block);
     } finally {

@@ -8,6 +8,7 @@ import { FREED } from '../kernel/layout.ts';
 import { ClosedError, InvalidHandleError } from '../memory/errors.ts';
 import type { SharedObject } from '../memory/handles.ts';
 import type { AGAIN } from '../memory/wait.ts';
+import type { View } from './struct.ts';
 
 /** A prepared payload: the number itself, or the address of the block. */
 export type Letter = number;
@@ -71,6 +72,11 @@ export interface Prompt<T> {
 /** Payloads that can be read where they lie: while `lending`, `read` gives a loan in place of the item. */
 export interface Lends {
   lending(on: boolean): void;
+}
+
+/** Payloads that are shown to a function, without an object for each; what `read` gives while lending is for one `show`. */
+export interface Shows<T> extends Lends {
+  show<R>(lent: T, use: (view: View<T>) => R): R;
 }
 
 /** Why the kernel refused: the queue was freed, or it is closed. */

@@ -37,10 +37,11 @@ import { codecOf } from './known.ts';
 import { type CommitOptions, Loans, Received, type Reservation, requireLoan } from './loans.ts';
 import { Messages } from './messages.ts';
 import { Numbers, requireNumberArray, Wides, Words } from './numbers.ts';
-import type { Letter, NumberArray, Payloads, Prompt } from './payload.ts';
+import type { Letter, NumberArray, Payloads, Prompt, Shows } from './payload.ts';
 import { Puts } from './puts.ts';
 import { Records } from './records.ts';
 import { Deliveries } from './redelivery.ts';
+import { Sheets } from './sheets.ts';
 import { type QueueWritableOptions, readableOf, readableStreamOf, writableOf, writableStreamOf } from './streams.ts';
 import { Struct, type View } from './struct.ts';
 
@@ -65,6 +66,7 @@ export class Queue<T = unknown> extends SharedObject {
   readonly #deliveries: Deliveries<T> | undefined; // the same, of a queue that redelivers
   readonly #records: Records<T> | undefined; // the same, of structs
   readonly #loans: Loans | undefined; // of bytes
+  readonly #lender: Shows<T> | undefined; // of structs and of bytes
   readonly #finish: Finish;
 
   /** Makes an empty queue in the region. Throws RangeError, TypeError, RegionFullError. */
@@ -85,6 +87,7 @@ export class Queue<T = unknown> extends SharedObject {
     if (this.#payloads instanceof Messages && this.codec === (codecs.bytes as unknown)) {
       this.#loans = new Loans(this, this.#payloads, () => this.#finish.settle());
     }
+    this.#lender = this.#loans && !this.#deliveries ? new Sheets(this.#payloads as Messages<T>) : this.#records;
     this.puts = new Puts(this, this.#payloads, this.#prompt);
     this.gets = new Gets(this, this.#payloads, this.#prompt, this.#finish);
   }
@@ -230,60 +233,76 @@ export class Queue<T = unknown> extends SharedObject {
   }
 
   /**
-   * Takes the oldest record and hands a view of it to `use`, for queues of a `codec.struct`; returns what that returns. No
-   * object is made. The view is good until `use` returns, and then throws; `toObject` of the struct makes an object of it.
-   * Blocks while the queue is empty. Throws as `get`, and TypeError for other queues; what `use` throws comes out, and the
-   * record was taken.
+   * Takes the oldest item and hands a view of it to `use`, for queues of a `codec.struct` or of `codec.bytes`; returns what that
+   * returns. No object is made. The view is good until `use` returns: that of a struct throws from then on, and that of bytes, a
+   * `Uint8Array`, shows other messages; `toObject` of the struct, and `slice`, make a copy. Blocks while the queue is empty. Throws
+   * as `get`, and TypeError for other queues and those that redeliver; what `use` throws comes out, and the item was taken.
    */
   consume<R>(use: (view: View<T>) => R, options?: WaitOptions): R {
-    const records = this.#recordsFor('consume', use);
-    const view = this.gets.open(this.gets.borrow(records, requireWaitOptions(options)));
-    return this.#use(records, view, use);
+    const lender = this.#lenderFor('consume', use);
+    return lender.show(this.gets.open(this.gets.borrow(lender, requireWaitOptions(options))), use);
   }
 
-  /** As `consume`, if there is a record; never waits. Whether there was one. */
+  /** As `consume`, if there is an item; never waits. Whether there was one. */
   tryConsume(use: (view: View<T>) => void): boolean {
-    const records = this.#recordsFor('tryConsume', use);
-    const view = this.gets.open(this.gets.tryBorrow(records));
-    if (view !== AGAIN) this.#use(records, view, use);
-    return view !== AGAIN;
+    const lender = this.#lenderFor('tryConsume', use);
+    const lent = this.gets.open(this.gets.tryBorrow(lender));
+    if (lent !== AGAIN) lender.show(lent, use);
+    return lent !== AGAIN;
   }
 
   /** As `consume`, without blocking the event loop. The view is good until `use` returns, not until its promise is settled. */
   async consumeAsync<R>(use: (view: View<T>) => R, options?: AsyncWaitOptions): Promise<Awaited<R>> {
-    const records = this.#recordsFor('consumeAsync', use);
-    const view = this.gets.open(await this.gets.borrowAsync(records, options));
-    return await this.#use(records, view, use);
+    const lender = this.#lenderFor('consumeAsync', use);
+    return await lender.show(this.gets.open(await this.gets.borrowAsync(lender, options)), use);
   }
 
   /**
-   * Takes at least one and at most `max` records, as many as are there and a batch of this thread has room for, and hands
-   * each to `use` in turn: how many. Blocks while the queue is empty. When `use` throws, the others are still handed to it, and
-   * the first error comes out in the end. Throws as `consume`.
+   * Takes at least one and at most `max` items, as many as are there (of records, and as a batch of this thread has room for), and
+   * hands each to `use` in turn: how many. Blocks while the queue is empty. When `use` throws, the others are still handed to
+   * it, and the first error comes out in the end. Throws as `consume`.
    */
   consumeMany(max: number, use: (view: View<T>) => void, options?: WaitOptions): number {
     requireInteger('max', max, 1, Number.MAX_SAFE_INTEGER);
-    const records = this.#recordsFor('consumeMany', use);
-    const count = this.gets.takeRecords(records, max, requireWaitOptions(options));
-    records.useBatch(count, use);
+    const lender = this.#lenderFor('consumeMany', use);
+    const timeout = requireWaitOptions(options);
+    if (!this.#records) return this.gets.show(lender, this.gets.open(this.gets.borrow(lender, timeout)), max, use);
+    const count = this.gets.takeRecords(this.#records, max, timeout);
+    this.#records.useBatch(count, use);
     return count;
   }
 
-  #use<R>(records: Records<T>, view: T, use: (view: View<T>) => R): R {
-    try {
-      return use(view as unknown as View<T>);
-    } finally {
-      records.giveBack(view);
-    }
+  /**
+   * As `consumeMany`, without blocking the event loop; `use` is called for all of them just before the promise is settled.
+   *
+   * @example
+   * const frames = new Queue({ capacity: 1024, codec: codec.bytes });
+   * frames.putMany([new Uint8Array(64), new Uint8Array(100)]);
+   * let bytes = 0;
+   * const count = await frames.consumeManyAsync(256, (frame) => {
+   *   bytes += frame.length;
+   * }); // 2
+   */
+  async consumeManyAsync(max: number, use: (view: View<T>) => void, options?: AsyncWaitOptions): Promise<number> {
+    requireInteger('max', max, 1, Number.MAX_SAFE_INTEGER);
+    const lender = this.#lenderFor('consumeManyAsync', use);
+    return this.gets.show(lender, this.gets.open(await this.gets.borrowAsync(lender, options)), max, use);
   }
 
-  #recordsFor(verb: string, work: unknown): Records<T> {
+  #recordsFor(verb: string, fill: unknown): Records<T> {
     if (!this.#records)
       throw new TypeError(`${verb} needs a queue of a codec.struct that does not redeliver: ${this.title} is none`);
-    if (typeof work !== 'function') {
-      throw new TypeError(`${verb.includes('roduce') ? 'fill' : 'use'} must be a function: got ${show(work)}`);
-    }
+    requireFunction('fill', fill);
     return this.#records;
+  }
+
+  #lenderFor(verb: string, use: unknown): Shows<T> {
+    if (!this.#lender) {
+      const needs = 'needs a queue of a codec.struct, or of codec.bytes, that does not redeliver';
+      throw new TypeError(`${verb} ${needs}: ${this.title} is none`);
+    }
+    requireFunction('use', use);
+    return this.#lender;
   }
 
   /**
@@ -381,7 +400,9 @@ export class Queue<T = unknown> extends SharedObject {
   }
 
   #received(loans: Loans, letter: T | typeof ENDED): Received {
-    return new Received(loans, this.gets.open(letter) as Letter);
+    const taken = this.gets.open(letter) as Letter;
+    this.region.check(this); // a promise of it may go on when the queue was freed
+    return new Received(loans, taken);
   }
 
   /** Closes it: `put` throws ClosedError from now on, `get` drains what is there and then throws it. Closing twice is fine. */
@@ -517,6 +538,10 @@ function settle<R>({ region }: SharedObject, operation: Operation<R>, timeout: n
   let result = operation.attempt();
   if (result === AGAIN) result = spin(() => operation.attempt());
   return result === AGAIN ? region.parker.block(operation, timeout) : result;
+}
+
+function requireFunction(name: string, value: unknown): void {
+  if (typeof value !== 'function') throw new TypeError(`${name} must be a function: got ${show(value)}`);
 }
 
 function requireArrayLike(values: ArrayLike<unknown>): void {

@@ -8,7 +8,7 @@
 import { THREAD_BATCH } from '../kernel/layout.ts';
 import type { Kernel } from '../memory/kernel.ts';
 import type { Place, Region } from '../memory/region.ts';
-import type { Lends, Letter, Payloads } from './payload.ts';
+import type { Letter, Payloads, Shows } from './payload.ts';
 import { type Struct, StructView, type View } from './struct.ts';
 
 /** Bytes of a thread's batch: so many records are put or taken at once. */
@@ -48,7 +48,7 @@ export function copyWords(from: Int32Array, at: number, to: Int32Array, start: n
 }
 
 /** A queue's records, for one thread. */
-export class Records<T> implements Payloads<T>, Lends {
+export class Records<T> implements Payloads<T>, Shows<T> {
   readonly lacking = 0;
   readonly #kernel: Kernel;
   readonly #offset: number;
@@ -193,7 +193,7 @@ export class Records<T> implements Payloads<T>, Lends {
     return this.#kernel.recordGet(this.#offset, this.#serial, this.#stageAt);
   }
 
-  /** Of views that are given back. While `lending`, `read` gives a view. */
+  /** While `lending`, `read` gives a view. */
   lending(on: boolean): void {
     this.#asView = on;
   }
@@ -209,7 +209,15 @@ export class Records<T> implements Payloads<T>, Lends {
     return draft.open(0);
   }
 
-  giveBack(view: unknown): void {
+  show<R>(view: T, use: (view: View<T>) => R): R {
+    try {
+      return use(view as unknown as View<T>);
+    } finally {
+      this.#giveBack(view);
+    }
+  }
+
+  #giveBack(view: unknown): void {
     StructView.close(view as StructView);
     for (let letter = 0; letter < this.#drafts.length; letter++) {
       if (this.#drafts[letter]?.views[0] === view) this.#free.push(letter);

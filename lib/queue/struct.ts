@@ -54,12 +54,17 @@ export type FieldValue<F> = F extends 'i64' | 'u64'
 /** The plain object that a struct of these fields is. */
 export type RecordOf<S> = { -readonly [K in keyof S]: FieldValue<S[K]> };
 
-/** A view of a record: its fields are read from its bytes and written into them; arrays and structs are views themselves. */
-export type View<T> = {
-  -readonly [K in keyof T as T[K] extends object ? never : K]: T[K];
-} & {
-  readonly [K in keyof T as T[K] extends object ? K : never]: T[K] extends ArrayBufferView ? T[K] : View<T[K]>;
-};
+/**
+ * A view of a record: its fields are read from its bytes and written into them; arrays and structs are views themselves. That of
+ * bytes is an array.
+ */
+export type View<T> = T extends ArrayBufferView
+  ? T
+  : {
+      -readonly [K in keyof T as T[K] extends object ? never : K]: T[K];
+    } & {
+      readonly [K in keyof T as T[K] extends object ? K : never]: View<T[K]>;
+    };
 
 /** @internal Where a field lies in the bytes of a struct, and what it is. */
 export interface FieldLayout {
