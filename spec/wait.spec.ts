@@ -217,6 +217,25 @@ test('promises that synchronous code has served leave no registration behind', a
   assert.not.ok(awaited(queue, QUEUE_PUTTERS), 'a wake for it would be lost to a thread that sleeps');
 });
 
+test('what an event has brought reaches promises of its thread at once, and other threads in their turn', async () => {
+  const region = newRegion();
+  const queue = newQueue(region, 4);
+  let got = 0;
+  const mine = queue.getAsync().then((item) => {
+    got = item;
+  });
+  assert.is(queue.puts.putSome([1], 0), 1);
+  for (let tick = 0; tick < 20; tick++) await undefined; // the event loop does not turn meanwhile
+  assert.is(got, 1);
+  assert.not.ok(awaited(queue, QUEUE_GETTERS));
+  await mine;
+  const taking = crew<number>(1, tasks, 'takeOne', { queue });
+  const next = queue.getAsync();
+  await until(() => region.inspect().queues[0]?.waitersTo.get.length === 2);
+  for (const item of [2, 3]) queue.puts.putSome([item], 0);
+  assert.equal([await next, ...(await taking)].sort(), [2, 3]);
+});
+
 test('promises on an object that is freed are rejected', async () => {
   const region = newRegion();
   const [empty, full, mutex] = [newQueue(region), newQueue(region), new Mutex({ region }).lock()];

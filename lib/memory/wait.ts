@@ -437,10 +437,25 @@ export class Parker {
 
   /** Wakes one thread of the set, in turn; touches no futex of a thread that is awake. It passes the wake on: see `passOn`. */
   wake(set: number): void {
+    const slot = this.#takeWaiter(set);
+    if (slot >= 0) this.unpark(slot);
+  }
+
+  /**
+   * As `wake`, for what an event of the event loop has brought: when it is this thread's turn its promises are served at once, and
+   * not by a wake that comes with a later turn. Promises that did so to each other might keep the event loop from turning for ever.
+   */
+  wakeOrServe(set: number): void {
+    const slot = this.#takeWaiter(set);
+    if (slot === this.#slot && !this.#withdrawn) this.#serve(set);
+    else if (slot >= 0) this.unpark(slot);
+  }
+
+  #takeWaiter(set: number): number {
     const slot = this.#kernel.takeWaiter(set, this.#next);
-    if (slot < 0 || slot >= this.#threads) return;
+    if (slot < 0 || slot >= this.#threads) return -1;
     this.#next = slot + 1 < this.#threads ? slot + 1 : 0;
-    this.unpark(slot);
+    return slot;
   }
 
   /** Wakes everybody who is in the set now; once, even if a thread comes back meanwhile. */

@@ -147,20 +147,32 @@ export class Puts<T> {
     };
   }
 
-  /** Puts some of `values` from index `from` on, in order: how many; 0 when there is no room, or promises of this thread wait for it. */
+  /**
+   * Puts some of `values` from index `from` on, in order: how many; 0 when there is no room, or promises of this thread wait for
+   * it. For what events of the event loop have brought, and no more: see `Parker.wakeOrServe`.
+   */
   putSome(values: ArrayLike<T>, from: number): number {
-    return this.#parker.hasWaiters(this.#putters) ? 0 : this.#sendSome(values, from);
+    if (this.#parker.hasWaiters(this.#putters)) return 0;
+    return this.#handOver(this.#payloads.writeMany(values, from, this.#room));
   }
 
   /** As `putSome`, of a queue of bytes, straight from where they are. */
   putPacked(packed: Packed, from: number): number {
     if (this.#parker.hasWaiters(this.#putters)) return 0;
-    return this.#sendPrepared(this.#payloads.writePacked?.(packed, from, this.#room) ?? 0);
+    return this.#handOver(this.#payloads.writePacked?.(packed, from, this.#room) ?? 0);
+  }
+
+  #handOver(letters: number): number {
+    const sent = this.#sendPrepared(letters);
+    if (this.#kernel.waiting(this.#getters)) this.#parker.wakeOrServe(this.#getters);
+    return sent;
   }
 
   /** Sends what there is room for of `values` from index `from` on: how many. */
   #sendSome(values: ArrayLike<T>, from: number): number {
-    return this.#sendPrepared(this.#payloads.writeMany(values, from, this.#room));
+    const sent = this.#sendPrepared(this.#payloads.writeMany(values, from, this.#room));
+    if (this.#kernel.waiting(this.#getters)) this.#parker.wake(this.#getters);
+    return sent;
   }
 
   /** As far as one can see, and one in any case: the ring knows better. */
@@ -176,7 +188,6 @@ export class Puts<T> {
     } finally {
       this.#payloads.dropMany(sent, letters);
     }
-    if (this.#kernel.waiting(this.#getters)) this.#parker.wake(this.#getters);
     return sent;
   }
 
