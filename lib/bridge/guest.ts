@@ -41,6 +41,8 @@ import type { ServedQueue } from './served.ts';
 
 const FAREWELL_TIME = 1000; // ms for a client that is refused to read why
 const MOST_OBJECTS = 2 ** 16;
+/** So much comes at once only if more is there; its sender can go on while that is looked at. */
+const WHOLE_CHUNK = 64 * 1024; // bytes: what libuv reads at a time
 
 /** What a server has to offer. */
 export interface Host {
@@ -86,6 +88,7 @@ export class Guest {
         if (!(error instanceof ProtocolError)) throw error;
         this.refuse(error.message);
       }
+      if (chunk.length >= WHOLE_CHUNK) this.#writer.flush();
       // A client that does not read its answers gets no further ones.
       if (socket.writableNeedDrain) socket.pause();
     });

@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:net';
 import { requireInteger, requireOptions, show } from '../memory/errors.ts';
+import { keepFreedMemory } from '../queue/heap.ts';
 import { Queue } from '../queue/queue.ts';
 import { Mutex } from '../sync/mutex.ts';
 import { Guest, type Host } from './guest.ts';
@@ -43,6 +44,7 @@ export class SocketServer {
   constructor(options: ServeOptions) {
     this.path = options.path;
     this.#host = hostOf(options);
+    keepFreedMemory(); // what comes is read into new memory each time
     this.#server = createServer((socket) => {
       const guest = new Guest(socket, this.#host);
       this.#guests.add(guest);
