@@ -57,12 +57,16 @@ function producer(name: string, job: string, take: (folder: string) => Promise<T
   };
 }
 
-async function takeFromSocket(folder: string): Promise<Taker> {
-  const items = new Queue({ capacity: CAPACITY, codec: codec.bytes });
+type Items = Queue<Uint8Array>;
+const asViews = (items: Items) => items.consumeManyAsync(256, () => {});
+const asArrays = (items: Items) => items.getManyAsync(256);
+
+const takeFromSocket = (take: (items: Items) => Promise<unknown>) => async (folder: string) => {
+  const items = new Queue<Uint8Array>({ capacity: CAPACITY, codec: codec.bytes });
   const where = join(folder, 'items.sock');
   const server = await serve({ path: where, queues: { items } });
   const ended = (async () => {
-    for (;;) await items.getManyAsync(256);
+    for (;;) await take(items);
   })().catch(() => {});
   const stop = async () => {
     items.close();
@@ -71,7 +75,7 @@ async function takeFromSocket(folder: string): Promise<Taker> {
     items.free();
   };
   return { where, stop };
-}
+};
 
 async function takeRaw(folder: string): Promise<Taker> {
   const where = join(folder, 'raw.sock');
@@ -146,17 +150,18 @@ export const bridge: readonly Scenario[] = [
     name: 'socket queue, one at a time: a process sends to another one faster than in Python',
     how: 'one process puts items of 64 bytes, 64 of them under way at a time; the process that serves the queue takes them',
     rivals: [
-      producer('ringfence SocketQueue', 'one', takeFromSocket),
+      producer('ringfence SocketQueue', 'one', takeFromSocket(asArrays)),
       inThousands(python('multiprocessing.Queue, Python', ({ roundMs }) => ['messages', '4096', '64', `${roundMs}`])),
     ],
   },
   {
     ...common,
     name: 'socket queue, 64 at a time: a queue costs at most as much again as its bytes',
-    how: 'as before in batches of 64, 48 of them under way; the rival writes the same bytes, 4 KB at a time, and reads them away; its socket holds as many',
+    how: 'as before in batches of 64, 48 of them under way, taken by consumeManyAsync, or as an array each; the rival writes the same bytes, 4 KB at a time, and reads them away; its socket holds as many',
     rivals: [
-      producer('ringfence SocketQueue', 'many', takeFromSocket),
+      producer('ringfence SocketQueue', 'many', takeFromSocket(asViews)),
       producer('node:net', 'raw', takeRaw, SHORT_WARM_UP_MS),
+      producer('ringfence SocketQueue, an array each', 'many', takeFromSocket(asArrays)),
     ],
   },
   {
