@@ -6,8 +6,8 @@
  */
 import type { Region } from '../memory/region.ts';
 import type { Codec } from '../queue/codec.ts';
+import { copyWords } from '../queue/copy.ts';
 import { codecKnownAs, type Known } from '../queue/known.ts';
-import { copyWords } from '../queue/records.ts';
 import { Struct, StructView } from '../queue/struct.ts';
 
 const LENGTH = 4;

@@ -23,11 +23,9 @@ import { MessageTooLargeError } from '../memory/errors.ts';
 import type { Place, Region } from '../memory/region.ts';
 import { AGAIN } from '../memory/wait.ts';
 import type { Codec } from './codec.ts';
+import { copyWords } from './copy.ts';
 import { Longs } from './longs.ts';
 import type { Lends, Letter, Packed, Payloads } from './payload.ts';
-
-/** Up to so many bytes are faster to copy word by word. */
-const FEW_BYTES = 256;
 
 /** Whether no more than `most` items are in the queue. */
 export function isDownTo({ region, offset }: Place, most: number): boolean {
@@ -185,8 +183,8 @@ export class Messages<T> implements Payloads<T>, Lends {
     if (block === AGAIN) return AGAIN;
     const { i32, buffer } = this.#region;
     const data = block + BLOCK_DATA;
-    if (words === undefined || length > FEW_BYTES) buffer.set(bytes.subarray(start, end), data);
-    else for (let i = 0; i << 2 < length; i++) i32[(data >> 2) + i] = words[(start >> 2) + i] as number;
+    if (words === undefined) buffer.set(bytes.subarray(start, end), data);
+    else copyWords(words, start >> 2, i32, data >> 2, (length + 3) >> 2);
     i32[(block + BLOCK_LENGTH) >> 2] = length;
     return block;
   }
@@ -238,10 +236,7 @@ export class Messages<T> implements Payloads<T>, Lends {
     const { i32 } = this.#region;
     if ((i32[(block + BLOCK_REST) >> 2] as number) > 0) return -1;
     const length = i32[(block + BLOCK_LENGTH) >> 2] as number;
-    const at = (block + BLOCK_DATA) >> 2;
-    const end = (length + 3) >> 2;
-    if (length > FEW_BYTES) words.set(i32.subarray(at, at + end));
-    else for (let i = 0; i < end; i++) words[i] = i32[at + i] as number;
+    copyWords(i32, (block + BLOCK_DATA) >> 2, words, 0, (length + 3) >> 2);
     this.#free(block);
     return length;
   }

@@ -8,12 +8,13 @@
 import { THREAD_BATCH } from '../kernel/layout.ts';
 import type { Kernel } from '../memory/kernel.ts';
 import type { Place, Region } from '../memory/region.ts';
+import { copyWords } from './copy.ts';
 import type { Letter, Payloads, Shows } from './payload.ts';
 import { type Struct, StructView, type View } from './struct.ts';
 
 /** Bytes of a thread's batch: so many records are put or taken at once. */
 const BATCH_BYTES = 2048;
-/** Records up to this many words are faster to copy in a loop. */
+/** Records up to this many words are faster to clear in a loop. */
 const FEW = 64;
 
 /** Memory of this thread for records in a row, each with a view. */
@@ -39,12 +40,6 @@ class Draft {
     StructView.open(view);
     return view;
   }
-}
-
-/** Copies so many words from one place to another. */
-export function copyWords(from: Int32Array, at: number, to: Int32Array, start: number, words: number): void {
-  if (words > FEW) to.set(from.subarray(at, at + words), start);
-  else for (let i = 0; i < words; i++) to[start + i] = from[at + i] as number;
 }
 
 /** A queue's records, for one thread. */
