@@ -53,6 +53,15 @@ export function python(name: string, args: Arguments): Rival {
   return program(name, interpreter, args);
 }
 
+/** A rival in any other language: a program of its own that is given modes in lines, and answers, as `native.py` is and does. */
+export function spoken(name: string, [command, ...more]: readonly [string, ...string[]], args: Arguments): Rival {
+  const prepare = () =>
+    serving(command, more).catch((error) => {
+      throw new Unavailable(`${command} is not there: ${error.message}`);
+    });
+  return program(name, prepare, args);
+}
+
 let binary: Promise<Ask> | undefined;
 
 /** Compiled once, whatever the number of rivals. */

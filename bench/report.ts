@@ -27,7 +27,8 @@ ${style}</style>
 <p class="machine">${safe(describe(machine))}</p>
 <p>Measured on ${date.slice(0, 16).replace('T', ' at ')} UTC by <code>${safe(command)}</code>.
 ${quick ? 'A quick run: few and short rounds, so read the ratios and not the last digit.' : ''}
-Bars end at the median of the rounds, the thin line is their middle half; scales are logarithmic. Rivals take turns, and a
+Bars end at the median of the rounds, the thin line is their middle half; the coloured one is what the others are compared with;
+scales are logarithmic unless there is a zero. Rivals take turns, and a
 ratio is the median of the ratios of neighbouring rounds.</p>
 </header>
 <nav>${scenarios.map((scenario) => `<a href="#${idOf(scenario)}">${safe(titleOf(scenario))}</a>`).join('\n')}</nav>

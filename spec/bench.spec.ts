@@ -5,6 +5,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { measureAgain } from '../bench/again.ts';
 import { measure } from '../bench/measure.ts';
+import { spoken } from '../bench/native.ts';
 import { parse } from '../bench/options.ts';
 import { CHARTS, demandCharts, readmeCharts } from '../bench/readme.ts';
 import { commandFor, demandWritable, fileFor, folder, load, save } from '../bench/results.ts';
@@ -284,6 +285,34 @@ test('a table says that threads take turns, and that others used the machine', (
   assert.match(printed, '8 threads on 2 cores: they take turns');
   assert.match(printed, 'other programs used 0.7 of 2 cores meanwhile');
   assert.match(printed, 'abc1234');
+});
+
+test('a table fits into a narrow terminal', () => {
+  const long = 'postMessage, receiveMessageOnPort in a loop';
+  const latency = scenarioOf([row('ringfence Queue', [30, 31], { percentiles: [[0.99, 1234]] }), row(long, [10, 12])]);
+  const widest = (columns: number) => {
+    const lines = text(latency, resultsOf([latency]).machine, undefined, columns).split('\n');
+    return Math.max(...lines.filter((line) => /[│┌]/.test(line)).map(({ length }) => length));
+  };
+  assert.ok(widest(Infinity) > 100);
+  for (const columns of [60, 80, 100]) assert.ok(widest(columns) <= columns, `${widest(columns)} of ${columns}`);
+  assert.match(
+    text(latency, resultsOf([latency]).machine, undefined, 60),
+    /receiveMessage/,
+    'names are broken, not cut',
+  );
+});
+
+test('a program in another language is asked in lines and answers in lines, and one that is not there is a row', async () => {
+  const echo =
+    "require('node:readline').createInterface(process.stdin).on('line', (line) => console.log(line.split('\\t')[1] ?? 0))";
+  const rivals = [
+    spoken('ours', [process.execPath, '-e', echo], ['twice', '21']),
+    spoken('b', ['no-such-program'], ['twice']),
+  ];
+  const { rows } = await measure(question(rivals), () => {}, FULL);
+  assert.equal(rows[0]?.figures, [21, 21]);
+  assert.match(rows[1]?.absent ?? '', /no-such-program is not there/);
 });
 
 test('a figure is compared with its like in an earlier result', () => {
