@@ -12,7 +12,7 @@ import { codec, Queue } from '../lib/index.ts';
 import { CAPACITY } from './bridge.jobs.ts';
 import { temporaryFolder, tied } from './children.ts';
 import { python } from './native.ts';
-import { type Rival, type Scenario, Unavailable } from './scenario.ts';
+import { type Rival, type Scenario, slow, Unavailable } from './scenario.ts';
 
 /** What takes the items in this process, until it is stopped. */
 interface Taker {
@@ -161,7 +161,7 @@ export const bridge: readonly Scenario[] = [
     rivals: [
       producer('ringfence SocketQueue', 'many', takeFromSocket(asViews)),
       producer('node:net', 'raw', takeRaw, SHORT_WARM_UP_MS),
-      producer('ringfence SocketQueue, an array each', 'many', takeFromSocket(asArrays)),
+      slow(producer('ringfence SocketQueue, an array each', 'many', takeFromSocket(asArrays))),
     ],
   },
   {
