@@ -281,12 +281,12 @@ else {
   test.after(() => server.stop());
 
   test('SIGKILL of a process with a pipeline between NATS queues: each item arrives, those in flight perhaps twice', async () => {
-    const [from, to] = await openNats(server.port, 'killed');
+    const [from, to] = await openNats(await server.connect(), 'killed');
     await assertNothingIsLost(from, to, 'nats', String(server.port), 'killed');
   });
 
   test('a stage that takes longer than the lease keeps its items', async () => {
-    const [from, to] = await openNats(server.port, 'long');
+    const [from, to] = await openNats(await server.connect(), 'long');
     await from.putManyAsync([1, 2]);
     await from.close();
     await pipeline(from).map(supplying, 'longer', { threads: 2 }).to(to, { end: false });

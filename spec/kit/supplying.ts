@@ -1,6 +1,6 @@
 // A process with a pipeline from a remote queue into another one: `node supplying.js socket PATH`, or `nats PORT NAMES`.
 import { setTimeout as pause } from 'node:timers/promises';
-import { connect as connectNats } from '@nats-io/transport-node';
+import { connect as connectNats, type NatsConnection } from '@nats-io/transport-node';
 import type { RemoteQueue } from '../../lib/bridge/faces.ts';
 import { natsQueue } from '../../lib/bridge/nats.ts';
 import { connect } from '../../lib/bridge/socket.ts';
@@ -21,8 +21,10 @@ export async function longer(n: number): Promise<number> {
 }
 
 /** The queues of one test, as any process opens them. */
-export async function openNats(port: number, name: string): Promise<[RemoteQueue<number>, RemoteQueue<number>]> {
-  const connection = await connectNats({ port });
+export async function openNats(
+  connection: NatsConnection,
+  name: string,
+): Promise<[RemoteQueue<number>, RemoteQueue<number>]> {
   const open = (end: string) =>
     natsQueue<number>({ connection, name: `${name}-${end}`, capacity: 400, lease: LEASE, durable: false });
   return [await open('in'), await open('out')];
@@ -35,7 +37,8 @@ async function openSocket(path: string): Promise<[RemoteQueue<number>, RemoteQue
 
 if (process.send) {
   const [kind, where = '', name = ''] = process.argv.slice(2);
-  const [from, to] = kind === 'nats' ? await openNats(Number(where), name) : await openSocket(where);
+  const [from, to] =
+    kind === 'nats' ? await openNats(await connectNats({ port: Number(where) }), name) : await openSocket(where);
   await pipeline(from, { inFlight: 64 })
     .map(new URL(import.meta.url), 'slowly', { threads: 2 })
     .to(to, { end: false });
