@@ -48,10 +48,11 @@ function draw(height: number, option: echarts.EChartsCoreOption): string {
 
 /**
  * Numbers in the names that the library gives to things say only what was drawn before: a name comes from the chart itself, so
- * that it is the same each time, and no other on a page with several charts.
+ * that it is the same each time, and no other on a page with several charts. Nothing happens where the pointer is.
  */
 function coloured(svg: string): string {
-  const unnamed = svg.replaceAll(/zr\d+-/g, 'zr-').replaceAll(/ class="zr-cls-\d+"/g, '');
+  const still = svg.replace(/<style\s*>.*?<\/style>\s*/s, '').replaceAll(/ class="zr\d+-cls-\d+"/g, '');
+  const unnamed = still.replaceAll(/zr\d+-/g, 'zr-');
   const hash = createHash('sha256').update(unnamed).digest('hex').slice(0, 8);
   const plain = unnamed.replaceAll('zr-', `zr${hash}-`);
   return Object.entries(COLOURS).reduce((drawn, [from, to]) => drawn.replaceAll(from, `var(${to})`), plain);
