@@ -19,6 +19,9 @@ export function newSum(): Sum {
   return { histories: 0, operations: 0, overlapping: 0, turns: 0, ambiguous: 0, refused: 0 };
 }
 
+/** Operations of a recording at the least: several threads share them, and none of them may be left with nothing. */
+const LEAST = 1000;
+
 /** Records until there are so many operations, and checks each history. Throws what is wrong with one. */
 export async function campaign(
   record: (operations: number, seed: number) => Promise<History[]>,
@@ -27,7 +30,8 @@ export async function campaign(
 ): Promise<Sum> {
   const sum = newSum();
   for (let turn = 0; sum.operations < operations; turn++) {
-    const recording = await record(Math.min(at, Math.ceil((operations - sum.operations) * 1.1)), seed + 1000 * turn);
+    const wanted = Math.min(at, Math.max(LEAST, Math.ceil((operations - sum.operations) * 1.1)));
+    const recording = await record(wanted, seed + 1000 * turn);
     for (const history of recording) add(sum, history);
     told(sum);
   }
